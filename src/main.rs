@@ -1,0 +1,2 @@
+//! afterimage
+fn main() {}

@@ -6,7 +6,9 @@
 pub mod batch;
 pub mod budget;
 pub mod config;
+pub mod core;
 pub mod error;
+pub mod ledger;
 pub mod metrics;
 pub mod plugin;
 pub mod port;

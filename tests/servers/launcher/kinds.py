@@ -154,7 +154,7 @@ class MySql(Server):
         server = self.install()
         own = {
             "datadir": self.data(), "lc-messages-dir": server / "share", "socket": self.socket(),
-            "pid-file": self.home / "mysqld.pid", "port": self.port, "bind-address": HOST, "server-id": self.port,
+            "pid-file": self.home / "mysqld.pid", "port": self.port, "bind-address": HOST, "server-id": 1,
             "log-bin": "binlog", "binlog-format": "ROW", "gtid-mode": "ON", "enforce-gtid-consistency": "ON",
             "log-slave-updates": "ON", "default-time-zone": "+00:00", "skip-name-resolve": "ON",
             "innodb-buffer-pool-size": "128M", "innodb-flush-log-at-trx-commit": "2", "sync-binlog": "0",
@@ -235,8 +235,9 @@ class Postgres(Server):
     def as_nobody(self):
         if not ROOT:
             return []
+        # access(2) forgets capabilities of a user other than root unless no_setuid_fixup is set.
         return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=+dac_override",
-                "--ambient-caps=+dac_override", "--pdeathsig=KILL"]
+                "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", "--pdeathsig=KILL"]
 
     def data(self):
         return self.home / "data"
@@ -250,7 +251,7 @@ class Postgres(Server):
             run([*self.as_nobody(), str(server / "bin" / "initdb"), "-D", str(self.data()), "-U", "postgres", "-A", "trust",
                  "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], self.log, cwd="/")
         own = {"wal_level": "logical", "max_prepared_transactions": 10, "max_replication_slots": 20, "max_wal_senders": 20,
-               "fsync": "off", "port": self.port, "listen_addresses": f"'{HOST}'", "unix_socket_directories": "''",
+               "fsync": "off", "dynamic_shared_memory_type": "mmap", "port": self.port, "listen_addresses": f"'{HOST}'", "unix_socket_directories": "''",
                **self.options}
         with open(self.data() / "postgresql.conf", "a") as conf:
             conf.writelines(f"{key} = {value}\n" for key, value in own.items())

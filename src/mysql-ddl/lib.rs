@@ -17,12 +17,15 @@
 
 mod apply;
 mod column_type;
+mod edit;
 mod model;
+pub mod statement;
 mod tables;
 pub mod token;
 
 pub use apply::{ChangeKind, Context, DdlChange, Effect, TableChange};
 pub use column_type::ColumnType;
 pub use model::{Column, DefaultText, Table, TableId};
+pub use statement::{Certainty, ParseError, Parsed, TableName, parse};
 pub use tables::Tables;
 pub use token::Lexing;

@@ -21,7 +21,11 @@ impl Tables {
     }
 
     fn key(&self, id: &TableId) -> TableId {
-        if self.lower_case_names { TableId::new(id.database.to_lowercase(), id.table.to_lowercase()) } else { id.clone() }
+        if self.lower_case_names {
+            TableId::new(id.database.to_lowercase(), id.table.to_lowercase())
+        } else {
+            id.clone()
+        }
     }
 
     fn database_key(&self, database: &str) -> String {
@@ -83,5 +87,16 @@ impl Tables {
     /// Sets the default character set of a database.
     pub fn set_database_charset(&mut self, database: &str, charset: impl Into<String>) {
         self.database_charsets.insert(self.database_key(database), charset.into());
+    }
+
+    /// Gives a database the character set of the server, now and whenever that changes.
+    pub fn inherit_database_charset(&mut self, database: &str) {
+        self.database_charsets.remove(&self.database_key(database));
+    }
+
+    /// Whether the database has tables or a character set of its own.
+    pub fn has_database(&self, database: &str) -> bool {
+        let database = self.database_key(database);
+        self.database_charsets.contains_key(&database) || self.tables.keys().any(|id| id.database == database)
     }
 }

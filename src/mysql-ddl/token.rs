@@ -254,7 +254,11 @@ impl Lexer<'_> {
             }
         }
         let number_is_all = end >= word_end && !self.bytes.get(end).is_some_and(|b| is_word_byte(*b));
-        if number_is_all { self.push(Kind::Number, start, end) } else { self.push(Kind::Word, start, word_end.max(start + 1)) }
+        if number_is_all {
+            self.push(Kind::Number, start, end)
+        } else {
+            self.push(Kind::Word, start, word_end.max(start + 1))
+        }
     }
 }
 

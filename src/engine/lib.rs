@@ -7,6 +7,8 @@ pub mod batch;
 pub mod budget;
 pub mod config;
 pub mod error;
+pub mod filter;
 pub mod metrics;
 pub mod plugin;
 pub mod port;
+pub mod regex;

@@ -6,3 +6,4 @@ pub mod catalog;
 pub mod client;
 pub mod server;
 pub mod position;
+pub(crate) mod progress;

@@ -5,6 +5,7 @@
 //! logs nothing and allocates nothing whose size a peer dictates. Whatever bytes it is given it answers with a value or
 //! with a [`DecodeError`] that says what was being read and where; it never panics.
 //!
+//! - [`packet`]: framing, handshake, authentication, commands, result sets.
 //! - [`event`]: binlog events; [`rows`]: cells of row events; [`column`]: column types of TABLE_MAP.
 //! - [`value`]: cells to values; [`json`]: binary JSON to text.
 //! - [`gtid`]: transaction names and sets of them.
@@ -27,6 +28,7 @@ mod error;
 pub mod event;
 pub mod gtid;
 pub mod json;
+pub mod packet;
 pub mod rows;
 pub mod value;
 

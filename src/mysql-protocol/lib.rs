@@ -8,7 +8,7 @@
 //! - [`packet`]: framing, handshake, authentication, commands, result sets.
 //! - [`event`]: binlog events; [`rows`]: cells of row events; [`column`]: column types of TABLE_MAP.
 //! - [`value`]: cells to values; [`json`]: binary JSON to text.
-//! - [`gtid`]: transaction names and sets of them.
+//! - [`gtid`]: transaction names and sets of them; [`file`]: binlog files.
 
 #![cfg_attr(
     not(test),
@@ -26,6 +26,7 @@ pub mod column;
 mod cursor;
 mod error;
 pub mod event;
+pub mod file;
 pub mod gtid;
 pub mod json;
 pub mod packet;

@@ -84,6 +84,11 @@ impl Progress {
         self.transaction.as_mut()
     }
 
+    /// Whether a transaction is open.
+    pub(crate) fn has_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
     /// The present transaction's GTID.
     pub(crate) fn gtid(&self) -> Option<&Arc<str>> {
         self.gtid.as_ref().map(|(_, text)| text)

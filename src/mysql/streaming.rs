@@ -91,22 +91,19 @@ impl<'s> Streamer<'s> {
                 self.dispatch(out, 0).await?;
                 out.ready().await?;
             }
-            if !dump.has_event() {
+            let Some(bytes) = dump.poll_event()? else {
                 let idle_position = self.moved && self.now_ns - self.dispatched_ns > IDLE_POSITION.as_nanos() as i64;
                 if !out.is_empty() || idle_position {
                     self.dispatch(out, 0).await?;
                 }
                 tokio::select! {
                     biased;
-                    () = out.changed() => continue,
+                    () = out.changed() => {}
                     received = dump.receive() => received?,
-                    () = tokio::time::sleep(IDLE_POSITION), if self.moved => {
-                        self.now_ns = now_ns();
-                        continue;
-                    }
+                    () = tokio::time::sleep(IDLE_POSITION), if self.moved => self.now_ns = now_ns(),
                 }
-            }
-            let Some(bytes) = dump.take_event()? else { continue };
+                continue;
+            };
             self.now_ns = now_ns();
             self.metrics.bytes_read.add(bytes.len() as i64);
             self.handle(bytes, out).await?;

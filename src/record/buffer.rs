@@ -74,6 +74,11 @@ impl RecordBuffer {
         self.bytes.len()
     }
 
+    /// Room allocated, used or not: what a pool decides by when it gives memory back.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<RecordRef>()
+    }
+
     /// A record's topic.
     pub fn topic(&self, record: &RecordRef) -> &Arc<str> {
         static NONE: std::sync::LazyLock<Arc<str>> = std::sync::LazyLock::new(|| Arc::from(""));

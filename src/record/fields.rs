@@ -113,7 +113,7 @@ impl Fields {
             };
             let start = out.len();
             let written = match column.decoder.decode(of.arena.bytes(cell), &mut ctx.scratch) {
-                Ok(datum) if datum == model::Datum::Absent => {
+                Ok(model::Datum::Absent) => {
                     return Err(EncodeError::Absent { table: of.table.id.clone(), column: field.name.clone() });
                 }
                 Ok(datum) => field.writer.put(datum, &mut ctx.work, out),

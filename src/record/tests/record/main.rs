@@ -1,5 +1,6 @@
 //! Records against recorded bytes, against the reference interpreter, and against Java.
 #![allow(missing_docs)]
 
+mod debezium;
 mod golden;
 mod support;

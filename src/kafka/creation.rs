@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fancy_regex::Regex;
+use engine::regex::JavaRegex;
 
 use crate::cluster::NewTopic;
 
@@ -11,8 +11,8 @@ const PREFIX: &str = "topic.creation.";
 #[derive(Debug)]
 struct Group {
     name: String,
-    include: Option<Regex>,
-    exclude: Option<Regex>,
+    include: Option<JavaRegex>,
+    exclude: Option<JavaRegex>,
     partitions: i32,
     replication: i32,
     configs: BTreeMap<String, String>,
@@ -47,7 +47,7 @@ impl TopicCreation {
     /// What a topic of this name is created with, and the name of its group.
     pub fn topic(&self, name: &str) -> Option<(NewTopic, &str)> {
         let takes = |group: &Group| {
-            let is = |regex: &Option<Regex>| regex.as_ref().is_some_and(|r| r.is_match(name).unwrap_or(false));
+            let is = |regex: &Option<JavaRegex>| regex.as_ref().is_some_and(|r| r.matches(name).unwrap_or(false));
             group.name == "default" || is(&group.include) && !is(&group.exclude)
         };
         let group = self.groups.iter().find(|group| takes(group))?;
@@ -114,9 +114,9 @@ fn read(
 }
 
 /// A comma list of expressions, any of which must match a whole name.
-fn whole(list: &str) -> Result<Regex, fancy_regex::Error> {
+fn whole(list: &str) -> Result<JavaRegex, String> {
     let joined: Vec<&str> = list.split(',').map(str::trim).collect();
-    Regex::new(&format!("^(?:{})$", joined.join("|")))
+    JavaRegex::new(&joined.join("|"), false)
 }
 
 #[cfg(test)]

@@ -126,29 +126,32 @@ impl Outstanding {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::sync_channel;
-
     use engine::{batch::Settled, budget::Permit};
     use model::Seq;
+    use tokio::sync::mpsc::{Sender, channel};
 
     use super::*;
 
+    fn ack(seq: u64, to: &Sender<Settled>) -> Ack {
+        Ack::new(Seq(seq), to.clone(), Permit::none(), None)
+    }
+
     #[test]
     fn a_batch_settles_once_after_its_last_record() {
-        let (to, from) = sync_channel(8);
+        let (to, mut from) = channel(8);
         let all = Outstanding::new();
-        let slot = all.begin(2, Ack::new(Seq(0), to.clone(), Permit::none())).unwrap_or_else(|_| panic!("no slot"));
+        let slot = all.begin(2, ack(0, &to)).unwrap_or_else(|_| panic!("no slot"));
         all.done(slot, 1);
         all.done(slot, 1);
         assert!(from.try_recv().is_err(), "still being sent");
         all.done(slot, 1);
-        assert!(matches!(from.try_recv(), Ok(Settled::Delivered(Seq(0)))));
-        let slot = all.begin(2, Ack::new(Seq(1), to, Permit::none())).unwrap_or_else(|_| panic!("no slot"));
+        assert!(from.try_recv().is_ok_and(|settled| settled.seq == Seq(0) && settled.result.is_ok()));
+        let slot = all.begin(2, ack(1, &to)).unwrap_or_else(|_| panic!("no slot"));
         all.fail(slot, || TaskError::definite("first"));
         all.fail(slot, || TaskError::definite("second"));
         all.done(slot, 3);
         match from.try_recv() {
-            Ok(Settled::Failed(Seq(1), error)) => assert_eq!(error, TaskError::definite("first")),
+            Ok(Settled { seq: Seq(1), result, .. }) => assert_eq!(result, Err(TaskError::definite("first"))),
             other => panic!("{other:?}"),
         }
         assert!(from.try_recv().is_err() && all.wait_idle(Duration::ZERO));
@@ -157,13 +160,12 @@ mod tests {
 
     #[test]
     fn slots_are_bounded_and_come_back() {
-        let (to, _from) = sync_channel(SLOTS + 1);
+        let (to, _from) = channel(SLOTS + 1);
         let all = Outstanding::new();
         for n in 0..SLOTS {
-            assert!(all.begin(0, Ack::new(Seq(n as u64), to.clone(), Permit::none())).is_ok());
+            assert!(all.begin(0, ack(n as u64, &to)).is_ok());
         }
-        let refused = all.begin(0, Ack::new(Seq(9999), to.clone(), Permit::none()));
-        assert!(refused.is_err_and(|ack| ack.seq() == Seq(9999)));
+        assert!(all.begin(0, ack(9999, &to)).is_err_and(|ack| ack.seq() == Seq(9999)));
         assert!(!all.wait_idle(Duration::from_millis(1)));
         (0..SLOTS).for_each(|slot| all.done(slot, 1));
         assert!(all.wait_idle(Duration::ZERO));

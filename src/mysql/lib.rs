@@ -1,1 +1,3 @@
 //! mysql
+
+pub mod config;

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod client;
-pub mod server;
+pub mod config;
 pub mod position;
 pub(crate) mod progress;
+pub mod server;

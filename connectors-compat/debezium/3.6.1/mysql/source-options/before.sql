@@ -1,4 +1,4 @@
--- Skipped operations, source time stamps of tables with odd names
+-- Odd names of tables and columns under the Avro naming rules; truncation
 CREATE DATABASE compat CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci;
 USE compat;
 CREATE TABLE `odd name` (`a b` INT PRIMARY KEY, `ünïcode` VARCHAR(10), `1st` INT, `dash-ed` INT, `dot.ted` INT);

@@ -1,4 +1,4 @@
--- The same with time.precision.mode=adaptive, without schemas
+-- The same in microseconds, without schemas
 CREATE DATABASE compat CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci;
 USE compat;
 CREATE TABLE times (

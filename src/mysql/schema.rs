@@ -131,7 +131,7 @@ impl SchemaTracker {
             return Ok(());
         }
         let document =
-            history::document(&self.partition, &position.to_offset(), now_ms, change, self.config.include_schema_comments);
+            history::document(&self.partition, &position.to_offset(), now_ms, change, self.config.events.comments);
         self.history.append(&document).await
     }
 
@@ -141,12 +141,12 @@ impl SchemaTracker {
         if filter.is_builtin(&change.database) {
             return false;
         }
-        if self.config.history.only_captured_tables {
+        if self.config.history.captured_tables_only {
             let set = change.ddl.split_ascii_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("SET"));
             let named = change.tables.iter().chain(change.changes.iter().filter_map(|c| c.previous_id.as_ref()));
-            return set || named.into_iter().any(|id| self.config.captures(&table_id(id)));
+            return set || named.into_iter().any(|id| self.config.tables.captures(&table_id(id)));
         }
-        if self.config.history.only_captured_databases {
+        if self.config.history.captured_databases_only {
             return change.database.is_empty() || filter.captures_namespace(&change.database);
         }
         true
@@ -194,7 +194,7 @@ impl SchemaTracker {
                  is older than the schema history, or was not recorded",
                 at(position)
             );
-            return match self.config.inconsistent_schema {
+            return match self.config.streaming.schema_failure {
                 FailureMode::Fail => Err(TaskError::definite(text)),
                 FailureMode::Warn => {
                     tracing::warn!("{text}; its rows are passed over");

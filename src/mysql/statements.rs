@@ -106,9 +106,9 @@ impl Statements<'_> {
 
     /// The schema-change record, then the history, before any row that uses the new schema can be produced.
     async fn emit(&mut self, change: &DdlChange, out: &mut BatchSender<MySqlPosition>) -> Result<(), TaskError> {
-        if self.config.include_schema_changes && self.is_published(change) {
+        if self.config.events.schema_changes && self.is_published(change) {
             let place = self.place();
-            self.emitter.schema_change(change, self.config.include_schema_comments, &place, out);
+            self.emitter.schema_change(change, self.config.events.comments, &place, out);
         }
         let position = self.progress.statement_position();
         self.schema.record(change, &position, self.now_ns / 1_000_000).await
@@ -123,11 +123,11 @@ impl Statements<'_> {
         if filter.is_builtin(&change.database) {
             return false;
         }
-        if self.config.history.only_captured_tables {
-            return change.tables.iter().any(|id| self.config.captures(&table_id(id)))
+        if self.config.history.captured_tables_only {
+            return change.tables.iter().any(|id| self.config.tables.captures(&table_id(id)))
                 || (change.tables.is_empty() && filter.captures_namespace(&change.database));
         }
-        !self.config.history.only_captured_databases || filter.captures_namespace(&change.database)
+        !self.config.history.captured_databases_only || filter.captures_namespace(&change.database)
     }
 
     /// A statement whose effect on columns is not certain. Captured tables are read from the server again, to be
@@ -140,7 +140,7 @@ impl Statements<'_> {
         tables: Vec<mysql_ddl::TableId>,
         out: &mut BatchSender<MySqlPosition>,
     ) -> Result<(), TaskError> {
-        let captured: Vec<_> = tables.iter().filter(|id| self.config.captures(&table_id(id))).cloned().collect();
+        let captured: Vec<_> = tables.iter().filter(|id| self.config.tables.captures(&table_id(id))).cloned().collect();
         if captured.is_empty() && tables.is_empty() && mentions_table(text) && !self.config.history.skip_unparseable {
             // It may be about any table: nothing that is published may rest on a guess.
             tracing::warn!(
@@ -178,7 +178,7 @@ impl Statements<'_> {
     }
 
     fn truncate(&mut self, id: &model::TableId, out: &mut BatchSender<MySqlPosition>) -> Result<(), TaskError> {
-        if !self.config.captures(id) || self.config.skips_truncates() {
+        if !self.config.tables.captures(id) || self.config.events.skipped.truncate {
             return Ok(());
         }
         if let Some(table) = self.schema.described(id) {
@@ -193,7 +193,7 @@ impl Statements<'_> {
     /// they would be lost.
     fn row_change_as_text(&self, sql: &str, database: &str, lexing: Lexing) -> Result<(), TaskError> {
         let targets = ignore::changed_tables(sql, database, lexing);
-        let harmless = !targets.is_empty() && targets.iter().all(|id| !self.config.captures(&table_id(id)));
+        let harmless = !targets.is_empty() && targets.iter().all(|id| !self.config.tables.captures(&table_id(id)));
         if harmless {
             tracing::warn!("a row change was logged as a statement at {}; no captured table is concerned", self.place_text());
             return Ok(());

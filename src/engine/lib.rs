@@ -6,7 +6,16 @@
 pub mod batch;
 pub mod budget;
 pub mod config;
+pub mod core;
+pub mod driver;
+mod encoder;
 pub mod error;
+pub mod filter;
+pub mod ledger;
 pub mod metrics;
 pub mod plugin;
 pub mod port;
+pub mod regex;
+pub mod sender;
+pub mod source;
+pub mod start;

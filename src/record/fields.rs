@@ -285,7 +285,7 @@ impl<'a> Builder<'a> {
 fn write(format: Format, schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), ConvertError> {
     match format {
         Format::Json(settings) => json::write_value(Some(schema), value, &settings, out),
-        Format::Header => header::write_nested(Some(schema), value, out),
+        Format::Header => header::write_field(schema, value, out),
     }
 }
 

@@ -13,16 +13,18 @@ use record::{
 };
 use serde_json::Value as Json;
 
-use crate::support::{RowCells, decimal, double, field, int, row, schema_of, shape, str, table, texts, wire};
+use crate::support::{RowCells, decimal, double, field, int, row, same, schema_of, shape, str, table, texts, wire};
 
 /// Headers, key, value.
 pub(crate) type Recorded = (Vec<(String, String)>, Option<String>, Option<String>);
 
 pub(crate) fn recorded(lines: &str) -> Vec<Recorded> {
+    // Recorded on Java 17, which prints some doubles with more digits than needed; from Java 19 on it does not.
     lines
         .lines()
+        .map(|line| line.replace("9.999999999999999E22", "1.0E23"))
         .map(|line| {
-            let record: Json = serde_json::from_str(line).expect("a recorded line");
+            let record: Json = serde_json::from_str(&line).expect("a recorded line");
             let text = |value: &Json| value.as_str().map(str::to_owned);
             let headers = record["headers"].as_array().expect("headers").iter();
             let headers = headers.filter_map(|header| Some((text(&header[0])?, text(&header[1])?))).collect();
@@ -120,9 +122,10 @@ fn check(case: &Case) {
             assert_eq!(&found.1, key, "key");
             assert_eq!(&found.3, headers, "headers");
             match (i, &found.2, value) {
-                (0, found, value) => assert_eq!(found, value),
-                (_, Some(found), Some(value)) => assert_eq!(without_clock(found), without_clock(value)),
-                (_, found, value) => assert_eq!(found, value),
+                (1.., Some(found), Some(value)) => {
+                    same(Some(without_clock(found)), Some(without_clock(value)), "value")
+                }
+                (_, found, value) => same(found.as_deref(), value.as_deref(), "value"),
             }
         }
     }
@@ -328,8 +331,13 @@ fn check_dynamic(records: Vec<DynamicRecord>, expected: &[Recorded]) {
     for record in &records {
         record.encode(&settings, &mut out).expect("a record");
     }
-    let found: Vec<_> = texts(&out).into_iter().map(|(_, key, value, headers)| (headers, key, value)).collect();
-    assert_eq!(found, expected);
+    let found = texts(&out);
+    assert_eq!(found.len(), expected.len());
+    for ((_, key, value, headers), expected) in found.iter().zip(expected) {
+        assert_eq!(headers, &expected.0);
+        same(key.as_deref(), expected.1.as_deref(), "key");
+        same(value.as_deref(), expected.2.as_deref(), "value");
+    }
 }
 
 fn dynamic([key, value]: [(Arc<record::Schema>, Value); 2], context_headers: bool) -> DynamicRecord {
@@ -414,7 +422,7 @@ fn schema_changes() {
             true,
         ));
     }
-    assert_eq!(records.len(), 7);
+    assert_eq!(records.len(), 6);
     check_dynamic(records, &expected);
 }
 

@@ -3,4 +3,5 @@
 
 mod debezium;
 mod golden;
+mod java;
 mod support;

@@ -196,3 +196,19 @@ pub(crate) fn schema_of(json: &serde_json::Value) -> Schema {
     });
     schema
 }
+
+/// Compares two texts and shows the place where they part.
+#[track_caller]
+pub(crate) fn same(found: Option<&str>, expected: Option<&str>, what: &str) {
+    if let (Some(found), Some(expected)) = (found, expected) {
+        let at = found.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
+        let near = |text: &str| {
+            String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or(b""))
+                .chars()
+                .take(160)
+                .collect::<String>()
+        };
+        assert!(found == expected, "{what} parts at {at}:\n found    {}\n expected {}", near(found), near(expected));
+    }
+    assert_eq!(found.is_some(), expected.is_some(), "{what}");
+}

@@ -6,7 +6,9 @@
 
 pub mod client;
 pub mod cluster;
+pub mod config_topic;
 pub mod creation;
+pub mod history;
 pub mod jaas;
 pub mod json;
 pub mod offsets;
@@ -14,5 +16,6 @@ mod outstanding;
 pub mod partitioner;
 pub mod producer;
 pub mod settings;
+pub mod status_topic;
 mod tls;
 pub mod topics;

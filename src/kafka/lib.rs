@@ -7,7 +7,9 @@
 pub mod client;
 pub mod cluster;
 pub mod config_topic;
+pub mod consumer;
 pub mod creation;
+pub mod group;
 pub mod history;
 pub mod jaas;
 pub mod json;

@@ -40,6 +40,9 @@ pub(crate) struct Known {
     pub(crate) headers: u32,
 }
 
+/// Name and rendered value of a header that all records of a connector carry.
+pub(crate) type ContextHeader = (Arc<str>, Box<[u8]>);
+
 /// A place to roll back to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
@@ -72,6 +75,11 @@ impl RecordBuffer {
     /// Number of payload bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Room allocated, used or not: what a pool decides by when it gives memory back.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<RecordRef>()
     }
 
     /// A record's topic.
@@ -143,12 +151,7 @@ impl RecordBuffer {
     }
 
     /// Topic and context headers of a plan, put into the buffer at its first use.
-    pub(crate) fn known(
-        &mut self,
-        plan: u64,
-        topic: &Arc<str>,
-        context: &[(Arc<str>, Box<[u8]>)],
-    ) -> Result<Known, Full> {
+    pub(crate) fn known(&mut self, plan: u64, topic: &Arc<str>, context: &[ContextHeader]) -> Result<Known, Full> {
         if let Some((last, known)) = self.last
             && last == plan
         {
@@ -168,7 +171,7 @@ impl RecordBuffer {
     }
 
     /// Puts a topic and context headers into the buffer.
-    pub(crate) fn add_topic(&mut self, topic: &Arc<str>, context: &[(Arc<str>, Box<[u8]>)]) -> Result<Known, Full> {
+    pub(crate) fn add_topic(&mut self, topic: &Arc<str>, context: &[ContextHeader]) -> Result<Known, Full> {
         let known = Known {
             topic: index(self.topics.len())?,
             first_header: index(self.headers.len())?,

@@ -1,1 +1,27 @@
-//! mysql
+//! The MySQL source connector: configuration, checks, snapshot, and the stream of the binary log.
+//!
+//! Reads and decides positions; never produces, never stores, never retries on a policy of its own.
+
+pub mod catalog;
+pub mod client;
+pub mod config;
+mod connector;
+mod dump;
+mod emitter;
+mod fit;
+mod link;
+mod plugin;
+pub mod position;
+mod preflight;
+mod progress;
+mod row_statements;
+mod schema;
+pub mod server;
+mod shape;
+mod snapshot;
+mod statements;
+mod streaming;
+mod table_maps;
+
+pub use connector::REPORTED_VERSION;
+pub use plugin::MySqlPlugin;

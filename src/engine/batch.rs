@@ -1,0 +1,100 @@
+//! Batches on their way from the reader to the sink, and the word that comes back.
+
+use std::sync::Arc;
+
+use model::{RowArena, Seq};
+use record::{CapturedTable, DynamicRecord, RecordBuffer};
+use tokio::sync::{OwnedSemaphorePermit, mpsc::Sender};
+
+use crate::{budget::Permit, error::TaskError};
+
+/// Rows read from a source, up to a position (known to the core) from which the source can be read again.
+#[derive(Debug)]
+pub struct ChangeBatch {
+    /// Its number.
+    pub seq: Seq,
+    /// Rows.
+    pub rows: RowArena,
+    /// Tables the rows refer to by index.
+    pub tables: Vec<Arc<CapturedTable>>,
+    /// Rare records, each placed before the row of that index, in order.
+    pub dynamic: Vec<(u32, DynamicRecord)>,
+    /// Memory charged for it.
+    pub permit: Permit,
+    /// Its place among the batches in flight.
+    pub slot: Option<OwnedSemaphorePermit>,
+}
+
+/// Records of a batch, ready to be produced.
+#[derive(Debug)]
+pub struct EncodedBatch {
+    /// Its number.
+    pub seq: Seq,
+    /// The records.
+    pub records: RecordBuffer,
+    /// Source rows they came from.
+    pub rows: u64,
+    /// Memory charged for it, released when the batch is settled.
+    pub permit: Permit,
+    /// Its place among the batches in flight.
+    pub slot: Option<OwnedSemaphorePermit>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Settled {
+    /// The batch.
+    pub seq: Seq,
+    /// `Ok` when every record is in Kafka.
+    pub result: Result<(), TaskError>,
+    /// The batch's place among those in flight, free again once this word was heard; the channel holds as many
+    /// words as there are places, so that reporting never waits.
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+/// The right and duty to report one batch's fate. Dropped without a word it reports *not delivered*.
+#[derive(Debug)]
+pub struct Ack {
+    seq: Seq,
+    to: Option<Sender<Settled>>,
+    slot: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
+}
+
+impl Ack {
+    /// An ack for batch `seq`, reporting to `to`; memory and place are released with the report.
+    pub fn new(seq: Seq, to: Sender<Settled>, permit: Permit, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Self { seq, to: Some(to), slot, permit: Some(permit) }
+    }
+
+    /// The batch.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// All records of the batch are in Kafka.
+    pub fn delivered(mut self) {
+        self.settle(Ok(()));
+    }
+
+    /// A record of the batch is not in Kafka and will not be.
+    pub fn failed(mut self, error: TaskError) {
+        self.settle(Err(error));
+    }
+
+    fn settle(&mut self, result: Result<(), TaskError>) {
+        self.permit.take();
+        if let Some(to) = self.to.take() {
+            // Fails only when the task has ended already: nobody is left to be told.
+            let _ = to.try_send(Settled { seq: self.seq, result, _slot: self.slot.take() });
+        }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if self.to.is_some() {
+            self.settle(Err(TaskError::transient("a batch was dropped before Kafka confirmed it")));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::fmt;
+
+use model::{OffsetError, OffsetMap};
+
+use super::*;
+
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Place(u64);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Position for Place {
+    fn to_offset(&self) -> OffsetMap {
+        OffsetMap::new()
+    }
+    fn from_offset(_: &OffsetMap) -> Result<Self, OffsetError> {
+        Ok(Place(0))
+    }
+}
+
+struct Rig {
+    core: Core<Place>,
+    start: Instant,
+    now: Duration,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let start = Instant::now();
+        let settings = CoreSettings {
+            store_interval: Duration::from_millis(100),
+            publish_interval: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(10),
+        };
+        Self { core: Core::new(settings, start), start, now: Duration::ZERO }
+    }
+
+    fn step(&mut self, after_ms: u64, input: Input<Place>) -> Vec<Action<Place>> {
+        self.now += Duration::from_millis(after_ms);
+        let mut out = Vec::new();
+        self.core.step(self.start + self.now, input, &mut out);
+        out
+    }
+
+    fn read(&mut self, n: u64) -> Vec<Action<Place>> {
+        self.step(0, Input::Read { seq: Seq(n), end: Place(n) })
+    }
+
+    fn delivered(&mut self, n: u64) -> Vec<Action<Place>> {
+        self.step(0, Input::Settled { seq: Seq(n), result: Ok(()) })
+    }
+}
+
+fn store(n: u64) -> Action<Place> {
+    Action::Store { seq: Seq(n), position: Place(n) }
+}
+
+fn publish(n: u64) -> Action<Place> {
+    Action::Publish { seq: Seq(n), position: Place(n) }
+}
+
+#[test]
+fn delivered_then_stored_then_published_then_confirmed() {
+    let mut rig = Rig::new();
+    assert!(rig.read(0).is_empty());
+    assert!(rig.read(1).is_empty());
+    assert!(rig.delivered(1).is_empty());
+    assert_eq!(rig.delivered(0), [store(1)]);
+    assert!(rig.step(0, Input::Stored { seq: Seq(1), result: Ok(()) }).is_empty());
+    assert_eq!(rig.step(60_000, Input::Tick), [publish(1)]);
+    assert_eq!(rig.step(5, Input::Published { seq: Seq(1), result: Ok(()) }), [Action::Confirm(Place(1))]);
+}
+
+#[test]
+fn stores_are_spaced() {
+    let mut rig = Rig::new();
+    (0..3).for_each(|n| drop(rig.read(n)));
+    assert_eq!(rig.delivered(0), [store(0)]);
+    assert!(rig.step(1, Input::Stored { seq: Seq(0), result: Ok(()) }).is_empty());
+    assert!(rig.delivered(1).is_empty());
+    assert!(rig.delivered(2).is_empty());
+    assert_eq!(rig.step(100, Input::Tick), [store(2)]);
+}
+
+#[test]
+fn a_stop_drains_stores_publishes_and_exits() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    assert_eq!(rig.step(200, Input::Control(Control::Stop)), [Action::StopReading]);
+    assert!(rig.step(0, Input::SourceEnded(Ok(()))).is_empty());
+    assert_eq!(rig.delivered(0), [store(0)]);
+    assert_eq!(rig.step(1, Input::Stored { seq: Seq(0), result: Ok(()) }), [publish(0)]);
+    let last = rig.step(1, Input::Published { seq: Seq(0), result: Ok(()) });
+    assert_eq!(last, [Action::Confirm(Place(0)), Action::Exit(Ok(()))]);
+}
+
+#[test]
+fn a_stop_does_not_wait_past_its_deadline() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    rig.step(0, Input::Control(Control::Stop));
+    rig.step(0, Input::SourceEnded(Ok(())));
+    assert_eq!(rig.step(10_000, Input::Tick), [Action::Exit(Ok(()))]);
+}
+
+#[test]
+fn an_undelivered_batch_ends_the_task_and_is_never_stored() {
+    let mut rig = Rig::new();
+    (0..2).for_each(|n| drop(rig.read(n)));
+    let error = TaskError::transient("gone");
+    let failed = rig.step(0, Input::Settled { seq: Seq(0), result: Err(error.clone()) });
+    assert_eq!(failed, [Action::StopReading]);
+    assert!(rig.delivered(1).is_empty());
+    assert_eq!(rig.step(0, Input::SourceEnded(Ok(()))), [Action::Exit(Err(error))]);
+}
+
+#[test]
+fn a_gap_between_batches_is_a_definite_failure() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    assert_eq!(rig.read(2), [Action::StopReading]);
+    let out = rig.step(0, Input::SourceEnded(Ok(())));
+    assert!(matches!(&out[..], [Action::Exit(Err(TaskError::Definite(_)))]), "{out:?}");
+}
+
+#[test]
+fn pausing_holds_the_reader_and_stores_at_once() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    assert_eq!(rig.step(200, Input::Control(Control::Pause)), [Action::Reading(false)]);
+    assert_eq!(rig.delivered(0), [store(0)]);
+    assert_eq!(rig.step(1, Input::Stored { seq: Seq(0), result: Ok(()) }), [publish(0)]);
+    assert_eq!(rig.step(1, Input::Control(Control::Run)), [Action::Reading(true)]);
+}

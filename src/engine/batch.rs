@@ -8,9 +8,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc::Sender};
 
 use crate::{budget::Permit, error::TaskError};
 
-/// Rows read from a source, up to a position from which the source can be read again.
+/// Rows read from a source, up to a position (known to the core) from which the source can be read again.
 #[derive(Debug)]
-pub struct ChangeBatch<P> {
+pub struct ChangeBatch {
     /// Its number.
     pub seq: Seq,
     /// Rows.
@@ -19,8 +19,6 @@ pub struct ChangeBatch<P> {
     pub tables: Vec<Arc<CapturedTable>>,
     /// Rare records, each placed before the row of that index, in order.
     pub dynamic: Vec<(u32, DynamicRecord)>,
-    /// Where to go on after the batch.
-    pub end: P,
     /// Memory charged for it.
     pub permit: Permit,
     /// Its place among the batches in flight.

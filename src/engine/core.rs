@@ -77,6 +77,9 @@ pub enum Action<P> {
     Exit(Result<(), TaskError>),
 }
 
+/// Shortest time between two offset records, also while stopping with Kafka away.
+const SPACING: Duration = Duration::from_millis(100);
+
 /// Intervals of the core.
 #[derive(Debug, Clone, Copy)]
 pub struct CoreSettings {
@@ -203,7 +206,8 @@ impl<P: Position> Core<P> {
             at = at.min(self.last_store.map_or(now, |last| last + self.settings.store_interval));
         }
         if self.publish_due() {
-            at = at.min(self.last_publish + self.settings.publish_interval);
+            let wait = if self.ending() { SPACING } else { self.settings.publish_interval };
+            at = at.min(self.last_publish + wait);
         }
         if let Some(stop_by) = self.stop_by {
             at = at.min(stop_by);
@@ -262,7 +266,7 @@ impl<P: Position> Core<P> {
                 self.last_store = Some(now);
             }
         }
-        let publish_now = at_once && now >= self.last_publish + Duration::from_millis(100);
+        let publish_now = at_once && now >= self.last_publish + SPACING;
         if self.publish_due() && (publish_now || now >= self.last_publish + self.settings.publish_interval) {
             if let Some(mark) = self.stored.clone() {
                 out.push(Action::Publish { seq: mark.seq, position: mark.position.clone() });

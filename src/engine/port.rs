@@ -18,7 +18,8 @@ pub trait Sink: Send {
     /// a transient error when `stop` was requested. Topics are checked and created before their first record.
     ///
     /// # Errors
-    /// The batch cannot be accepted: a record is too large, a topic cannot be made, the client is dead.
+    /// The batch cannot be accepted: a record is too large, a topic cannot be made, the client is dead. The ack has
+    /// been settled with the same error then.
     fn produce(&mut self, records: &RecordBuffer, ack: Ack) -> Result<(), TaskError>;
 
     /// Waits until all accepted records are delivered or failed, at most `timeout`.

@@ -1,1 +1,9 @@
-//! mysql
+//! The MySQL source connector: configuration, checks, snapshot, and the stream of the binary log.
+//!
+//! Reads and decides positions; never produces, never stores, never retries on a policy of its own.
+
+pub mod catalog;
+pub mod client;
+pub mod server;
+pub mod position;
+pub(crate) mod progress;

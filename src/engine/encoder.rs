@@ -1,0 +1,184 @@
+//! Encoder threads and the producer thread: batches may be encoded out of order, never produced so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender},
+    },
+};
+
+use model::{RowArena, Seq};
+use record::{EncodeContext, RecordBuffer, RecordSettings};
+use tokio::sync::mpsc;
+
+use crate::{
+    batch::{Ack, ChangeBatch, EncodedBatch, Settled},
+    error::{Failure, TaskError},
+    metrics::ConnectorMetrics,
+    port::Sink,
+    sender::Pool,
+};
+
+/// A pooled buffer larger than this is given back to the allocator.
+const POOLED_BYTES_MAX: usize = 16 << 20;
+/// Buffers kept per pool.
+const POOLED_MAX: usize = 4;
+
+/// What encoder threads share.
+pub(crate) struct Encoders {
+    pub(crate) batches: Mutex<mpsc::Receiver<ChangeBatch>>,
+    pub(crate) encoded: SyncSender<Result<EncodedBatch, (Seq, TaskError)>>,
+    pub(crate) settings: Arc<RecordSettings>,
+    pub(crate) arenas: Pool<RowArena>,
+    pub(crate) buffers: Pool<RecordBuffer>,
+    pub(crate) metrics: Arc<ConnectorMetrics>,
+}
+
+/// Puts a buffer back unless it has grown beyond what is worth keeping.
+pub(crate) fn give_back<T>(pool: &Pool<T>, buffer: T, size: usize) {
+    if let (true, Ok(mut pool)) = (size <= POOLED_BYTES_MAX, pool.lock()) {
+        if pool.len() < POOLED_MAX {
+            pool.push(buffer);
+        }
+    }
+}
+
+impl Encoders {
+    /// The body of one encoder thread; ends when the reader's side is closed.
+    pub(crate) fn run(&self) {
+        let mut context = EncodeContext::default();
+        loop {
+            let batch = match self.batches.lock() {
+                Ok(mut batches) => batches.blocking_recv(),
+                Err(_) => None,
+            };
+            let Some(mut batch) = batch else { return };
+            let mut records = self.buffers.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default();
+            let encoded = self.encode(&batch, &mut context, &mut records);
+            let rows = batch.rows.rows().len() as u64;
+            let (seq, permit, slot) = (batch.seq, batch.permit, batch.slot);
+            let arena_bytes = batch.rows.capacity();
+            batch.rows.clear();
+            give_back(&self.arenas, batch.rows, arena_bytes);
+            let result = match encoded {
+                Ok(()) => Ok(EncodedBatch { seq, records, rows, permit, slot }),
+                Err(error) => Err((seq, error)),
+            };
+            if self.encoded.send(result).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn encode(
+        &self,
+        batch: &ChangeBatch,
+        context: &mut EncodeContext,
+        out: &mut RecordBuffer,
+    ) -> Result<(), TaskError> {
+        let mut dynamic = batch.dynamic.iter().peekable();
+        context.begin_batch();
+        for (index, row) in batch.rows.rows().iter().enumerate() {
+            while let Some((_, record)) = dynamic.next_if(|(at, _)| *at as usize <= index) {
+                record.encode(&self.settings, out).map_err(|error| {
+                    TaskError::Definite(Failure::from_error("a record could not be converted", &error))
+                })?;
+            }
+            let Some(table) = batch.tables.get(usize::from(row.table)) else {
+                return Err(TaskError::definite("a row names a table that is not in its batch"));
+            };
+            let plan = table.plan(&self.settings).map_err(|error| {
+                TaskError::Definite(Failure::from_error(
+                    format!("the records of table {} cannot be laid out", table.version.id),
+                    &error,
+                ))
+            })?;
+            let outcome = plan.encode_row(&table.version, &batch.rows, row, context, out).map_err(|error| {
+                TaskError::Definite(Failure::from_error(
+                    format!("Error while processing a change of table {}", table.version.id),
+                    &error,
+                ))
+            })?;
+            if outcome.failed_values > 0 {
+                self.metrics.erroneous.add(i64::from(outcome.failed_values));
+            }
+        }
+        for (_, record) in dynamic {
+            record.encode(&self.settings, out).map_err(|error| {
+                TaskError::Definite(Failure::from_error("a record could not be converted", &error))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The producer thread: restores the order and hands batches to the sink.
+pub(crate) struct Producer {
+    pub(crate) encoded: Receiver<Result<EncodedBatch, (Seq, TaskError)>>,
+    pub(crate) settled: mpsc::Sender<Settled>,
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) buffers: Pool<RecordBuffer>,
+    pub(crate) metrics: Arc<ConnectorMetrics>,
+    pub(crate) abort: Arc<AtomicBool>,
+    pub(crate) topic_used: Box<dyn Fn(&str) + Send + Sync>,
+    pub(crate) flush_timeout: std::time::Duration,
+}
+
+impl Producer {
+    /// The body of the thread; ends when all encoders have, after a flush.
+    pub(crate) fn run(mut self) {
+        let mut next = Seq(0);
+        let mut waiting = BTreeMap::new();
+        let mut dead = false;
+        while let Ok(result) = self.encoded.recv() {
+            let (seq, batch) = match result {
+                Ok(batch) => (batch.seq, Ok(batch)),
+                Err((seq, error)) => (seq, Err(error)),
+            };
+            waiting.insert(seq, batch);
+            while let Some(batch) = waiting.remove(&next) {
+                // After a failure later batches must not overtake the lost one.
+                dead = dead || self.abort.load(Ordering::Relaxed) || !self.produce(next, batch);
+                if dead {
+                    self.abort.store(true, Ordering::Relaxed);
+                }
+                next = next.next();
+            }
+        }
+        if !dead {
+            self.sink.flush(self.flush_timeout);
+        }
+    }
+
+    fn produce(&mut self, seq: Seq, batch: Result<EncodedBatch, TaskError>) -> bool {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                Ack::new(seq, self.settled.clone(), Default::default(), None).failed(error);
+                return false;
+            }
+        };
+        let count = batch.records.records().len() as i64;
+        let ack = Ack::new(seq, self.settled.clone(), batch.permit, batch.slot);
+        let accepted = if count == 0 {
+            ack.delivered();
+            Ok(())
+        } else {
+            self.sink.produce(&batch.records, ack)
+        };
+        for topic in self.sink.take_new_topics() {
+            (self.topic_used)(&topic);
+        }
+        let mut records = batch.records;
+        let size = records.capacity();
+        records.clear();
+        give_back(&self.buffers, records, size);
+        // A sink that refuses a batch has settled its ack with the reason already.
+        if accepted.is_ok() {
+            self.metrics.records_produced.add(count);
+        }
+        accepted.is_ok()
+    }
+}

@@ -1,0 +1,255 @@
+//! The reader's end of the pipeline: an open batch that grows within the budget and is dispatched with the
+//! position after it.
+
+use std::sync::{Arc, Mutex};
+
+use model::{RowArena, Seq};
+use record::{CapturedTable, DynamicRecord};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::{batch::ChangeBatch, budget::Budget, budget::Permit, error::TaskError};
+
+/// The pipeline takes no more: the task was asked to stop, or has failed further down.
+///
+/// It travels through a source as an error and is not one: whoever drives the source turns it into its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped;
+
+/// Marks the failure that stands for [`Stopped`] inside a [`TaskError`].
+const STOPPED: &str = "stopped";
+
+impl From<Stopped> for TaskError {
+    fn from(_: Stopped) -> Self {
+        TaskError::transient(STOPPED)
+    }
+}
+
+impl Stopped {
+    /// Whether an error is only the word that the task stops.
+    pub fn is(error: &TaskError) -> bool {
+        matches!(error, TaskError::Transient(failure) if failure.message == STOPPED && failure.causes.is_empty())
+    }
+}
+
+/// Buffers that go round between reader and encoders.
+pub type Pool<T> = Arc<Mutex<Vec<T>>>;
+
+/// Sizes of batches.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSettings {
+    /// A batch is closed when its records are estimated at this many bytes.
+    pub bytes: usize,
+    /// Or when it has this many rows.
+    pub rows: usize,
+    /// Bytes of record per wire byte of a row and per row, for the estimate that memory is charged by.
+    pub row_overhead: usize,
+}
+
+/// Estimated bytes of a finished record per byte of its cells: names, quotes, base64, both images.
+const EXPANSION: usize = 2;
+/// Each batch exists up to three times: as cells, as records, and in the client's queue.
+const COPIES: usize = 3;
+
+/// Where a source puts what it reads.
+pub struct BatchSender<P> {
+    pub(crate) settings: BatchSettings,
+    pub(crate) budget: Budget,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) encoders: mpsc::Sender<ChangeBatch>,
+    pub(crate) reads: mpsc::Sender<(Seq, P)>,
+    pub(crate) reading: watch::Receiver<Reading>,
+    pub(crate) pool: Pool<RowArena>,
+    seq: Seq,
+    rows: RowArena,
+    tables: Vec<Arc<CapturedTable>>,
+    dynamic: Vec<(u32, DynamicRecord)>,
+    estimate: usize,
+    permit: Permit,
+}
+
+/// What the reader may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Read.
+    Go,
+    /// Hold.
+    Hold,
+    /// End.
+    Stop,
+}
+
+impl<P> BatchSender<P> {
+    pub(crate) fn new(
+        settings: BatchSettings,
+        budget: Budget,
+        slots: Arc<Semaphore>,
+        encoders: mpsc::Sender<ChangeBatch>,
+        reads: mpsc::Sender<(Seq, P)>,
+        reading: watch::Receiver<Reading>,
+        pool: Pool<RowArena>,
+    ) -> Self {
+        Self {
+            settings,
+            budget,
+            slots,
+            encoders,
+            reads,
+            reading,
+            pool,
+            seq: Seq(0),
+            rows: RowArena::default(),
+            tables: Vec::new(),
+            dynamic: Vec::new(),
+            estimate: 0,
+            permit: Permit::none(),
+        }
+    }
+
+    /// The open batch's rows, to be appended to.
+    pub fn rows(&mut self) -> &mut RowArena {
+        &mut self.rows
+    }
+
+    /// Index of a table in the open batch, for [`model::RowHead::table`]. Ask again after each dispatch.
+    pub fn table(&mut self, table: &Arc<CapturedTable>) -> u16 {
+        // Almost always the last one or one of few: a scan beats a map.
+        if let Some(index) = self.tables.iter().rposition(|known| Arc::ptr_eq(known, table)) {
+            return index as u16;
+        }
+        self.tables.push(table.clone());
+        (self.tables.len() - 1) as u16
+    }
+
+    /// Adds a rare record at this point of the order.
+    pub fn push_dynamic(&mut self, record: DynamicRecord) {
+        self.estimate += 4096;
+        self.dynamic.push((self.rows.rows().len() as u32, record));
+    }
+
+    /// Counts a row whose cells have `wire` bytes towards the batch's size.
+    pub fn count_row(&mut self, wire: usize) {
+        self.estimate += self.settings.row_overhead + wire.saturating_mul(EXPANSION);
+    }
+
+    /// Whether the batch should be dispatched before more is added.
+    pub fn is_full(&self) -> bool {
+        self.estimate >= self.settings.bytes
+            || self.rows.rows().len() >= self.settings.rows
+            || self.tables.len() >= usize::from(u16::MAX)
+    }
+
+    /// Whether the open batch holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.dynamic.is_empty()
+    }
+
+    /// Makes room for a row of `wire` bytes that is about to be added: takes memory from the budget, waiting for it
+    /// while others hold it. Returns `false` when the batch must be dispatched first.
+    ///
+    /// # Errors
+    /// [`Stopped`], or a definite failure for a row larger than the whole budget (`describe` names table and place).
+    pub async fn make_room(&mut self, wire: usize, describe: impl FnOnce() -> String) -> Result<bool, TaskError> {
+        let row = (self.settings.row_overhead + wire.saturating_mul(EXPANSION)).saturating_mul(COPIES);
+        let needed = self.estimate.saturating_mul(COPIES).saturating_add(row);
+        if needed <= self.permit.bytes() {
+            return Ok(true);
+        }
+        if row > self.budget.limit() {
+            return Err(TaskError::definite(format!(
+                "{}: a row of {wire} bytes needs about {row} bytes of memory, more than this connector's share of {} bytes; \
+                 raise afterimage.memory.limit",
+                describe(),
+                self.budget.limit()
+            )));
+        }
+        // Room for a whole batch at once, so that waiting happens once per batch.
+        let want = needed.max(self.settings.bytes.saturating_mul(COPIES).min(self.budget.limit()));
+        let more = want - self.permit.bytes();
+        if self.permit.bytes() == 0 {
+            self.permit = self.wait_for(more).await?;
+            return Ok(true);
+        }
+        match self.budget.try_take(more) {
+            Some(permit) => self.permit.merge(permit),
+            // Holding part of the budget while waiting for the rest could wait for ever.
+            None if !self.is_empty() => return Ok(false),
+            None => {
+                self.permit = Permit::none();
+                self.permit = self.wait_for(want).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn wait_for(&mut self, bytes: usize) -> Result<Permit, Stopped> {
+        tokio::select! {
+            permit = self.budget.take(bytes) => Ok(permit),
+            () = stopped(&mut self.reading) => Err(Stopped),
+        }
+    }
+
+    /// Waits while the task is paused.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn ready(&mut self) -> Result<(), Stopped> {
+        loop {
+            match *self.reading.borrow_and_update() {
+                Reading::Go => return Ok(()),
+                Reading::Stop => return Err(Stopped),
+                Reading::Hold => {}
+            }
+            self.reading.changed().await.map_err(|_| Stopped)?;
+        }
+    }
+
+    /// Whether the reader may go on right now.
+    pub fn reading(&self) -> Reading {
+        *self.reading.borrow()
+    }
+
+    /// Resolves when the reader's permission changes.
+    pub async fn changed(&mut self) {
+        if self.reading.changed().await.is_err() {
+            // The driver is gone: `ready` reports it.
+            std::future::pending().await
+        }
+    }
+
+    /// Whether all batches sent so far are settled: whoever is idle may dispatch a small batch at once.
+    pub fn is_idle(&self) -> bool {
+        self.encoders.capacity() == self.encoders.max_capacity()
+    }
+
+    /// Sends the open batch on; `end` is where the source goes on after it. An empty batch is sent too, when only
+    /// the position moves.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn dispatch(&mut self, end: P) -> Result<(), Stopped> {
+        let slot = tokio::select! {
+            slot = self.slots.clone().acquire_owned() => slot.map_err(|_| Stopped)?,
+            () = stopped(&mut self.reading) => return Err(Stopped),
+        };
+        let fresh = self.pool.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default();
+        let batch = ChangeBatch {
+            seq: self.seq,
+            rows: std::mem::replace(&mut self.rows, fresh),
+            tables: std::mem::take(&mut self.tables),
+            dynamic: std::mem::take(&mut self.dynamic),
+            permit: std::mem::take(&mut self.permit),
+            slot: Some(slot),
+        };
+        self.estimate = 0;
+        // The core hears of the batch before anyone can settle it.
+        self.reads.send((self.seq, end)).await.map_err(|_| Stopped)?;
+        self.seq = self.seq.next();
+        self.encoders.send(batch).await.map_err(|_| Stopped)
+    }
+}
+
+/// Resolves when the reader is told to end.
+async fn stopped(reading: &mut watch::Receiver<Reading>) {
+    // An error means the driver is gone, which ends the reader as well.
+    let _ = reading.wait_for(|reading| *reading == Reading::Stop).await;
+}

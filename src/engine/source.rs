@@ -1,0 +1,49 @@
+//! What a source connector implements to be driven by the engine.
+
+use std::future::Future;
+
+use model::Position;
+
+use crate::{error::TaskError, sender::BatchSender};
+
+/// What a source does after its checks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StartPlan<P> {
+    /// Take a snapshot, then stream from its position if `stream`.
+    Snapshot {
+        /// Whether streaming follows.
+        stream: bool,
+    },
+    /// Stream from here.
+    Stream(P),
+    /// Nothing is left to do; the task stays RUNNING and idle.
+    Idle,
+}
+
+/// A source of changes: one object per task incarnation, used by one task.
+///
+/// Each method ends early with [`crate::sender::Stopped`] turned into `Ok` by the driver when the sender says so.
+pub trait Source: Send + 'static {
+    /// Its resumable place.
+    type Position: Position;
+
+    /// Connects, checks the server, recovers the schema history and decides what is to be done, given the stored
+    /// position. Moves nothing: a failure here leaves every offset as it was.
+    fn prepare(
+        &mut self,
+        stored: Option<Self::Position>,
+    ) -> impl Future<Output = Result<StartPlan<Self::Position>, TaskError>> + Send;
+
+    /// Reads a consistent snapshot; gives the position from which streaming goes on.
+    fn snapshot(
+        &mut self,
+        out: &mut BatchSender<Self::Position>,
+    ) -> impl Future<Output = Result<Self::Position, TaskError>> + Send;
+
+    /// Streams from a position until stopped or failed.
+    fn stream(
+        &mut self,
+        from: Self::Position,
+        out: &mut BatchSender<Self::Position>,
+    ) -> impl Future<Output = Result<(), TaskError>> + Send;
+}

@@ -1,0 +1,4 @@
+//! One binary for everything that needs more than one crate: layers, comparisons, real servers.
+#![allow(missing_docs)]
+
+mod layers;

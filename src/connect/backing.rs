@@ -10,7 +10,7 @@ use std::{
 
 use engine::{
     error::{Failure, TaskError},
-    plugin::ConfigMap,
+    plugin::{ConfigErrors, ConfigMap},
     port::{CheckpointStore, OffsetTopic, SchemaHistoryOpener, Sink},
 };
 use futures_util::future::BoxFuture;
@@ -109,7 +109,11 @@ pub trait ConfigBacking: Send + Sync {
     fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, StoredConnector>, Failure>>;
 
     /// Writes `connector-<c>`; `None` is a tombstone.
-    fn put_connector<'a>(&'a self, connector: &'a str, config: Option<&'a RawConfig>) -> BoxFuture<'a, Result<(), Failure>>;
+    fn put_connector<'a>(
+        &'a self,
+        connector: &'a str,
+        config: Option<&'a RawConfig>,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Writes `target-state-<c>` with `state` and `state.v2`; `None` is a tombstone.
     fn put_target<'a>(&'a self, connector: &'a str, target: Option<TargetState>) -> BoxFuture<'a, Result<(), Failure>>;
@@ -230,5 +234,13 @@ pub trait Services: Send + Sync {
 /// Opens [`Services`] for a worker: state folder, cluster, internal topics, group, in that order.
 pub trait Cluster: Send + Sync {
     /// Opens everything; gives up after the time the product allows for an unreachable broker.
-    fn open(&self, worker: Arc<WorkerConfig>, worker_id: String) -> BoxFuture<'_, Result<Arc<dyn Services>, StartError>>;
+    fn open(
+        &self,
+        worker: Arc<WorkerConfig>,
+        worker_id: String,
+    ) -> BoxFuture<'_, Result<Arc<dyn Services>, StartError>>;
+
+    /// Checks a connector's client settings (`producer.override.*`, `topic.creation.*`), without touching the network:
+    /// pairs of key and complete text.
+    fn check_clients(&self, worker: &WorkerConfig, config: &ConfigMap) -> ConfigErrors;
 }

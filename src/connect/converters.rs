@@ -163,7 +163,9 @@ pub fn read(class: &'static str, prefix: &str, config: &ConfigMap) -> Result<Con
                 Some(value) => *to = value,
                 None => errors.push((
                     format!("{prefix}.{name}"),
-                    format!("Invalid value {value} for configuration {name}: Expected value to be either true or false"),
+                    format!(
+                        "Invalid value {value} for configuration {name}: Expected value to be either true or false"
+                    ),
                 )),
             }
         }
@@ -223,11 +225,15 @@ mod tests {
     fn reads_options_and_reports_broken_ones() {
         let config = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let read_json = |pairs: &[(&str, &str)]| read(JSON, "value.converter", &config(pairs));
-        let json = read_json(&[("value.converter.schemas.enable", " FALSE"), ("value.converter.decimal.format", "numeric")]);
+        let json =
+            read_json(&[("value.converter.schemas.enable", " FALSE"), ("value.converter.decimal.format", "numeric")]);
         let Ok(Converter::Json(json)) = json else { panic!("{json:?}") };
         assert!(!json.schemas_enable);
         assert_eq!(json.decimal_format, DecimalFormat::Numeric);
         let errors = read_json(&[("value.converter.schemas.enable", "x")]).unwrap_err();
-        assert_eq!(errors[0].1, "Invalid value x for configuration schemas.enable: Expected value to be either true or false");
+        assert_eq!(
+            errors[0].1,
+            "Invalid value x for configuration schemas.enable: Expected value to be either true or false"
+        );
     }
 }

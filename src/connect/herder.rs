@@ -7,6 +7,8 @@
 mod apply;
 mod offsets;
 
+pub use offsets::OffsetChange;
+
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -33,7 +35,7 @@ use crate::{
     status::{ConnectorStatus, StatusBoard},
     task::{Task, Workshop},
     text,
-    validate::{Validator, ValidationError},
+    validate::{ValidationError, Validator},
     worker::WorkerConfig,
 };
 
@@ -366,18 +368,24 @@ impl Herder {
     pub async fn patch_config(&self, name: &str, patch: RawConfig) -> Result<ConnectorInfo, HerderError> {
         let (herder, name) = (self.clone(), name.to_owned());
         self.call("updating a connector", async move {
-            let _one = herder.inner.writes.lock().await;
-            let (_, desired) = herder.find(&name)?;
-            let mut config = desired.config;
-            for (key, value) in patch {
-                match value {
-                    Value::Null => drop(config.shift_remove(&key)),
-                    value => drop(config.insert(key, value)),
+            loop {
+                let (_, before) = herder.find(&name)?;
+                let mut config = before.config.clone();
+                for (key, value) in &patch {
+                    match value {
+                        Value::Null => drop(config.shift_remove(key)),
+                        value => drop(config.insert(key.clone(), value.clone())),
+                    }
+                }
+                let config = Self::named(&name, config)?;
+                // Takes its time (it connects to the source), so nobody else waits for it; somebody else's change in
+                // the meantime is merged into anew.
+                herder.inner.validator.accept(&config).await?;
+                let _one = herder.inner.writes.lock().await;
+                if herder.find(&name)?.1.config == before.config {
+                    return herder.update(&name, config).await;
                 }
             }
-            let config = Self::named(&name, config)?;
-            herder.inner.validator.accept(&config).await?;
-            herder.update(&name, config).await
         })
         .await
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -53,7 +56,11 @@ impl ConfigBacking for InMemory {
         future::ready(Ok(lock(&self.0.connectors).clone())).boxed()
     }
 
-    fn put_connector<'a>(&'a self, connector: &'a str, config: Option<&'a RawConfig>) -> BoxFuture<'a, Result<(), Failure>> {
+    fn put_connector<'a>(
+        &'a self,
+        connector: &'a str,
+        config: Option<&'a RawConfig>,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
         let mark = if config.is_some() { "" } else { " tombstone" };
         let result = self.0.write(format!("connector-{connector}{mark}"));
         if result.is_ok() {
@@ -77,7 +84,9 @@ impl ConfigBacking for InMemory {
 
     fn put_tasks<'a>(&'a self, connector: &'a str, tasks: &'a [RawConfig]) -> BoxFuture<'a, Result<(), Failure>> {
         let result = self.0.write(format!("commit-{connector} {}", tasks.len()));
-        if result.is_ok() && let Some(stored) = lock(&self.0.connectors).get_mut(connector) {
+        if result.is_ok()
+            && let Some(stored) = lock(&self.0.connectors).get_mut(connector)
+        {
             stored.tasks = Some(tasks.to_vec());
         }
         future::ready(result).boxed()
@@ -221,7 +230,15 @@ impl Services for InMemory {
 }
 
 impl Cluster for InMemory {
-    fn open(&self, _: Arc<crate::worker::WorkerConfig>, _: String) -> BoxFuture<'_, Result<Arc<dyn Services>, StartError>> {
+    fn open(
+        &self,
+        _: Arc<crate::worker::WorkerConfig>,
+        _: String,
+    ) -> BoxFuture<'_, Result<Arc<dyn Services>, StartError>> {
         future::ready(Ok(Arc::new(self.clone()) as Arc<dyn Services>)).boxed()
+    }
+
+    fn check_clients(&self, _: &crate::worker::WorkerConfig, _: &BTreeMap<String, String>) -> Vec<(String, String)> {
+        Vec::new()
     }
 }

@@ -209,7 +209,10 @@ mod tests {
             (format!("${{file:{d}/a.properties:none}}"), format!("${{file:{d}/a.properties:none}}")),
             (format!("${{dir:{d}:token}}"), "t\n".to_owned()),
             ("${env:HOME}".to_owned(), "${env:HOME}".to_owned()),
-            (format!("${{env:PATH}}|${{file:{d}/a.properties:user}}"), format!("{}|joe", std::env::var("PATH").unwrap())),
+            (
+                format!("${{env:PATH}}|${{file:{d}/a.properties:user}}"),
+                format!("{}|joe", std::env::var("PATH").unwrap()),
+            ),
             ("${vault:x:y}".to_owned(), "${vault:x:y}".to_owned()),
             ("a${b".to_owned(), "a${b".to_owned()),
             ("${x}${env:NO".to_owned(), "${x}${env:NO".to_owned()),

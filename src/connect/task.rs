@@ -196,7 +196,8 @@ impl Run {
                 self.name(),
                 pause.as_millis()
             );
-            let stop = async { while *self.control.borrow() != Control::Stop && self.control.changed().await.is_ok() {} };
+            let stop =
+                async { while *self.control.borrow() != Control::Stop && self.control.changed().await.is_ok() {} };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = stop => break,
@@ -226,7 +227,11 @@ impl Run {
     }
 
     fn resolved(&self) -> Result<ConfigMap, TaskError> {
-        self.workshop.worker.providers.resolve_config(&self.start.config).map_err(|e| TaskError::definite(e.to_string()))
+        self.workshop
+            .worker
+            .providers
+            .resolve_config(&self.start.config)
+            .map_err(|e| TaskError::definite(e.to_string()))
     }
 
     fn context(&self, config: ConfigMap, share: &Share) -> Result<TaskContext, TaskError> {
@@ -235,10 +240,10 @@ impl Run {
         let records = record_settings(worker, &*self.start.plugin, &config).map_err(TaskError::definite)?;
         // A third of the share is for the producer's queue, the rest for batches on their way to it.
         let queue_bytes = share.bytes() / 3;
-        let request =
-            SinkRequest { connector: self.name(), config: &config, queue_bytes, abort: self.abort.clone() };
+        let request = SinkRequest { connector: self.name(), config: &config, queue_bytes, abort: self.abort.clone() };
         let sink = services.sink(request)?;
-        let (board, connector, plugin) = (self.workshop.board.clone(), self.name().to_owned(), self.start.plugin.clone());
+        let (board, connector, plugin) =
+            (self.workshop.board.clone(), self.name().to_owned(), self.start.plugin.clone());
         let (incarnation, number) = (self.start.incarnation.clone(), self.number);
         let control = self.control.clone();
         let started = Box::new(move || {
@@ -341,7 +346,11 @@ pub(crate) fn logical_name(plugin: &dyn ConnectorPlugin, config: &ConfigMap) -> 
     }
 }
 
-fn record_settings(worker: &WorkerConfig, plugin: &dyn ConnectorPlugin, config: &ConfigMap) -> Result<RecordSettings, String> {
+fn record_settings(
+    worker: &WorkerConfig,
+    plugin: &dyn ConnectorPlugin,
+    config: &ConfigMap,
+) -> Result<RecordSettings, String> {
     let flag = |key: &str, default| config.get(key).and_then(|v| converters::parse_bool(v)).unwrap_or(default);
     let mut settings = RecordSettings {
         key: converter(worker, Role::Key, config)?.json(),

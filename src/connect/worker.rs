@@ -191,7 +191,13 @@ impl Reader {
         }
     }
 
-    fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(&mut self, key: &str, default: T, least: T, ty: &str) -> T {
+    fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(
+        &mut self,
+        key: &str,
+        default: T,
+        least: T,
+        ty: &str,
+    ) -> T {
         let Some(text) = self.get(key).map(str::to_owned) else { return default };
         let why = match text.parse::<T>() {
             Ok(value) if value >= least => return value,
@@ -338,7 +344,8 @@ impl WorkerConfig {
         let offset_topic = topic(r, "offset", 25);
         let status_topic = topic(r, "status", 5);
         let names = [&config_topic.name, &offset_topic.name, &status_topic.name];
-        let same = (0..3).any(|i| (0..i).any(|j| names.get(i) == names.get(j) && names.get(i).is_some_and(|n| !n.is_empty())));
+        let same =
+            (0..3).any(|i| (0..i).any(|j| names.get(i) == names.get(j) && names.get(i).is_some_and(|n| !n.is_empty())));
         if same {
             r.problems.push(
                 "config.storage.topic, offset.storage.topic and status.storage.topic must name three different topics"
@@ -533,9 +540,15 @@ mod tests {
     fn refuses_what_it_cannot_honour_with_the_reason() {
         for (more, part) in [
             ("exactly.once.source.support=enabled", "exactly.once.source.support=enabled is not supported yet"),
-            ("value.converter=io.confluent.connect.avro.AvroConverter", "only org.apache.kafka.connect.json.JsonConverter runs"),
+            (
+                "value.converter=io.confluent.connect.avro.AvroConverter",
+                "only org.apache.kafka.connect.json.JsonConverter runs",
+            ),
             ("value.converter=Foo", "Class Foo could not be found."),
-            ("offset.flush.interval.ms=soon", "Invalid value soon for configuration offset.flush.interval.ms: Not a number of type LONG"),
+            (
+                "offset.flush.interval.ms=soon",
+                "Invalid value soon for configuration offset.flush.interval.ms: Not a number of type LONG",
+            ),
             ("listeners=8083", "listeners: '8083' is not a listener"),
             ("topic.creation.enable=maybe", "Expected value to be either true or false"),
             ("status.storage.topic=connect-configs", "three different topics"),
@@ -553,7 +566,9 @@ mod tests {
 
     #[test]
     fn policies_allow_what_they_name() {
-        let policy = |more: &str| read(&format!("{SAMPLE}connector.client.config.override.policy={more}")).unwrap().config.override_policy;
+        let policy = |more: &str| {
+            read(&format!("{SAMPLE}connector.client.config.override.policy={more}")).unwrap().config.override_policy
+        };
         assert!(policy("All").allows("linger.ms"));
         assert!(!policy("None").allows("linger.ms"));
         assert!(policy("Principal").allows("sasl.mechanism") && !policy("Principal").allows("linger.ms"));

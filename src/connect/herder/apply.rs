@@ -24,7 +24,10 @@ impl Herder {
         let mut waiting = all.len();
         for connector in all {
             waiting -= 1;
-            self.later(connector, move |herder, connector| async move { herder.apply_config(&connector, waiting).await });
+            self.later(
+                connector,
+                move |herder, connector| async move { herder.apply_config(&connector, waiting).await },
+            );
         }
     }
 

@@ -39,8 +39,11 @@ impl Herder {
     }
 
     async fn write_offsets(&self, name: &str, changes: Option<Vec<OffsetChange>>) -> Result<(), HerderError> {
-        let _one = self.inner.writes.lock().await;
-        let (connector, desired) = self.find(name)?;
+        let (connector, _) = self.find(name)?;
+        // Waits for a task that is still draining: what it commits last must not come after the new offset. A resume
+        // that comes now waits in turn.
+        let _slot = connector.slot.lock().await;
+        let (_, desired) = self.find(name)?;
         let stopped = desired.target == TargetState::Stopped && desired.tasks.is_none_or(|tasks| tasks.is_empty());
         if !stopped {
             return Err(HerderError::Invalid(format!(
@@ -48,8 +51,6 @@ impl Herder {
                  specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
             )));
         }
-        // Waits for a task that is still draining: what it commits last must not come after the new offset.
-        let _slot = connector.slot.lock().await;
         let services = &self.inner.shop.services;
         let topic = services.offsets().topic();
         let changes = match changes {

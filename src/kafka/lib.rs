@@ -1,1 +1,18 @@
-//! kafka
+//! Kafka for the rest of the program: producers, the worker's internal topics, schema-history topics, group
+//! membership and consumers, all on librdkafka.
+//!
+//! Records and positions are bytes and offset maps here: nothing in this crate knows a database or the
+//! contents of a record. Whoever asks gets [`engine::error::TaskError`]s that say whether waiting helps.
+
+pub mod client;
+pub mod cluster;
+pub mod creation;
+pub mod jaas;
+pub mod json;
+pub mod offsets;
+mod outstanding;
+pub mod partitioner;
+pub mod producer;
+pub mod settings;
+mod tls;
+pub mod topics;

@@ -4,6 +4,11 @@
 
 pub mod catalog;
 pub mod client;
-pub mod server;
+pub mod config;
+mod dump;
+mod link;
 pub mod position;
-pub(crate) mod progress;
+mod progress;
+pub mod server;
+mod table_maps;
+mod fit;

@@ -163,11 +163,11 @@ impl Parser<'_> {
     fn number(&mut self) -> Result<u32, String> {
         let mut n: u32 = 0;
         while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
-            self.at += 1;
             n = n
                 .checked_mul(10)
                 .and_then(|n| n.checked_add(digit))
                 .ok_or_else(|| self.malformed("Illegal repetition range", Some(self.at)))?;
+            self.at += 1;
         }
         Ok(n)
     }
@@ -214,7 +214,7 @@ impl Parser<'_> {
         let name = self.name("named capturing group is missing trailing '>'")?;
         if self.groups.contains(&name) {
             let text = format!("Named capturing group <{name}> is already defined");
-            return Err(self.malformed(&text, Some(self.at)));
+            return Err(self.malformed(&text, Some(self.at - 1)));
         }
         let _ = write!(self.out, "(?<{name}>");
         self.groups.push(name);
@@ -262,7 +262,7 @@ impl Parser<'_> {
     /// What follows `\` outside a class.
     fn escape(&mut self, flags: Flags) -> Result<(), String> {
         let Some(c) = self.peek() else {
-            return Err(self.malformed("Unexpected internal error", Some(self.at)));
+            return Err(self.malformed("Unescaped trailing backslash", Some(self.at)));
         };
         match c {
             'A' | 'z' | 'B' | 'b' => {
@@ -428,15 +428,18 @@ impl Parser<'_> {
                 name.push(c);
             }
             if self.chars.get(self.at.wrapping_sub(1)) != Some(&'}') {
-                return Err(self.malformed("Unclosed character family", Some(self.at.saturating_sub(1))));
+                return Err(self.malformed("Unclosed character family", Some(self.at)));
             }
-        } else if let Some(c) = self.take() {
-            name.push(c);
+        } else {
+            name.push(self.peek().unwrap_or('\0'));
+            self.at += 1;
         }
         // Letter case ignored makes the two cases one, as Java does for these.
         let name = match name.as_str() {
             "Lower" | "Upper" if flags.ignore_case => "Alpha",
-            "javaLowerCase" | "javaUpperCase" | "IsLowercase" | "IsUppercase" | "Lu" | "Ll" | "Lt" if flags.ignore_case => {
+            "javaLowerCase" | "javaUpperCase" | "IsLowercase" | "IsUppercase" | "Lu" | "Ll" | "Lt"
+                if flags.ignore_case =>
+            {
                 return Ok(if negated { r"[^\p{Lu}\p{Ll}\p{Lt}]" } else { r"[\p{Lu}\p{Ll}\p{Lt}]" }.to_owned());
             }
             name => name,
@@ -461,17 +464,21 @@ impl Parser<'_> {
             "javaLetter" => r"\p{L}",
             "javaDigit" => r"\p{Nd}",
             "javaLetterOrDigit" => r"\p{L}\p{Nd}",
-            "L" | "M" | "N" | "P" | "S" | "Z" | "C" | "Lu" | "Ll" | "Lt" | "Lm" | "Lo" | "Mn" | "Mc" | "Me" | "Nd" | "Nl"
-            | "No" | "Pc" | "Pd" | "Ps" | "Pe" | "Pi" | "Pf" | "Po" | "Sm" | "Sc" | "Sk" | "So" | "Zs" | "Zl" | "Zp"
-            | "Cc" | "Cf" | "Co" => &format!(r"\p{{{name}}}"),
+            "L" | "M" | "N" | "P" | "S" | "Z" | "C" | "Lu" | "Ll" | "Lt" | "Lm" | "Lo" | "Mn" | "Mc" | "Me" | "Nd"
+            | "Nl" | "No" | "Pc" | "Pd" | "Ps" | "Pe" | "Pi" | "Pf" | "Po" | "Sm" | "Sc" | "Sk" | "So" | "Zs"
+            | "Zl" | "Zp" | "Cc" | "Cf" | "Co" => &format!(r"\p{{{name}}}"),
             _ => match name.strip_prefix("Is") {
                 Some(short) if short.len() <= 2 && short.starts_with(['L', 'M', 'N', 'P', 'S', 'Z', 'C']) => {
                     &format!(r"\p{{{short}}}")
                 }
-                Some("Latin" | "Greek" | "Cyrillic" | "Han" | "Hebrew" | "Arabic" | "Hiragana" | "Katakana" | "Thai") => {
-                    &format!(r"\p{{{}}}", name.trim_start_matches("Is"))
-                }
-                _ if name.starts_with("In") || name.starts_with("java") || name.contains('=') || name.starts_with("Is") => {
+                Some(
+                    "Latin" | "Greek" | "Cyrillic" | "Han" | "Hebrew" | "Arabic" | "Hiragana" | "Katakana" | "Thai",
+                ) => &format!(r"\p{{{}}}", name.trim_start_matches("Is")),
+                _ if name.starts_with("In")
+                    || name.starts_with("java")
+                    || name.contains('=')
+                    || name.starts_with("Is") =>
+                {
                     return Err(self.unsupported(&format!("the property '{name}'")));
                 }
                 _ => {
@@ -540,9 +547,9 @@ impl Parser<'_> {
         if self.peek() == Some('-') && !matches!(self.ahead(1), None | Some(']' | '[')) {
             self.at += 1;
             high = match self.take() {
-                Some('\\') => self
-                    .escaped_char()?
-                    .ok_or_else(|| self.malformed("Illegal character range", Some(self.at.saturating_sub(1))))?,
+                Some('\\') => {
+                    self.escaped_char()?.ok_or_else(|| self.malformed("Illegal character range", Some(self.at)))?
+                }
                 Some(c) => c,
                 None => low,
             };

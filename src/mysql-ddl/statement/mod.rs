@@ -84,8 +84,8 @@ pub enum Statement {
         name: TableName,
         /// The table whose definition is copied.
         source: TableName,
-        /// `OR REPLACE` (MariaDB).
-        or_replace: bool,
+        /// `IF NOT EXISTS` was said.
+        if_not_exists: bool,
     },
     /// `ALTER TABLE t ...`.
     AlterTable {
@@ -156,8 +156,8 @@ pub struct Rename {
 pub struct CreateTable {
     /// The table.
     pub name: TableName,
-    /// `OR REPLACE` (MariaDB).
-    pub or_replace: bool,
+    /// `IF NOT EXISTS` was said.
+    pub if_not_exists: bool,
     /// The columns in order.
     pub columns: Vec<ColumnDefinition>,
     /// PRIMARY KEY and UNIQUE of the table (not of a column), in order.

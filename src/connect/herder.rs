@@ -497,6 +497,3 @@ impl Herder {
         .await
     }
 }
-
-#[cfg(test)]
-mod tests;

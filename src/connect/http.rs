@@ -2,9 +2,9 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, serve::Listener as Accept};
+use axum::{Router, serve::ListenerExt};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
     task::JoinHandle,
 };
@@ -61,8 +61,10 @@ pub(crate) fn serve(bound: Vec<Bound>, router: Router) -> Served {
         .map(|bound| {
             let (router, mut stopped) = (router.clone(), stop.subscribe());
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            // Answers are small and are to be sent at once.
+            let listener = bound.listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             tokio::spawn(async move {
-                let served = axum::serve(NoDelay(bound.listener), service).with_graceful_shutdown(async move {
+                let served = axum::serve(listener, service).with_graceful_shutdown(async move {
                     while !*stopped.borrow() && stopped.changed().await.is_ok() {}
                 });
                 if let Err(error) = served.await {
@@ -83,23 +85,5 @@ impl Served {
                 join.abort();
             }
         }
-    }
-}
-
-/// A TCP listener whose connections send small answers at once.
-struct NoDelay(TcpListener);
-
-impl Accept for NoDelay {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Accept::accept(&mut self.0).await;
-        let _ = stream.set_nodelay(true);
-        (stream, address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
     }
 }

@@ -6,7 +6,6 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
-    io::Write as _,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 

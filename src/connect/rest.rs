@@ -261,4 +261,4 @@ async fn serve(State((api, paths)): State<(Api, Paths)>, request: Request) -> Re
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,11 @@
 
 pub mod client;
 pub mod cluster;
+pub mod config_topic;
+pub mod consumer;
 pub mod creation;
+pub mod group;
+pub mod history;
 pub mod jaas;
 pub mod json;
 pub mod offsets;
@@ -14,5 +18,6 @@ mod outstanding;
 pub mod partitioner;
 pub mod producer;
 pub mod settings;
+pub mod status_topic;
 mod tls;
 pub mod topics;

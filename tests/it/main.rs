@@ -1,4 +1,6 @@
 //! One binary for everything that needs more than one crate: layers, comparisons, real servers.
 #![allow(missing_docs)]
 
+mod kafka_live;
 mod layers;
+mod servers;

@@ -283,10 +283,9 @@ fn column_from_value(value: &Value) -> Result<(i64, Column), HistoryError> {
 fn strings(value: &Value, name: &'static str) -> Result<Vec<String>, HistoryError> {
     match value.get(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or(HistoryError::Member(name)))
-            .collect(),
+        Some(Value::Array(items)) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or(HistoryError::Member(name))).collect()
+        }
         Some(_) => Err(HistoryError::Member(name)),
     }
 }
@@ -328,7 +327,11 @@ impl serde_json::ser::Formatter for Pretty {
 
     fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.depth = self.depth.saturating_sub(1);
-        if self.has_value { self.line(writer)? } else { writer.write_all(b" ")? }
+        if self.has_value {
+            self.line(writer)?
+        } else {
+            writer.write_all(b" ")?
+        }
         self.has_value = true;
         writer.write_all(b"}")
     }

@@ -5,10 +5,23 @@
 pub mod catalog;
 pub mod client;
 pub mod config;
+mod connector;
 mod dump;
-mod link;
-pub mod position;
-mod progress;
-pub mod server;
-mod table_maps;
+mod emitter;
 mod fit;
+mod link;
+mod plugin;
+pub mod position;
+mod preflight;
+mod progress;
+mod row_statements;
+mod schema;
+pub mod server;
+mod shape;
+mod snapshot;
+mod statements;
+mod streaming;
+mod table_maps;
+
+pub use connector::REPORTED_VERSION;
+pub use plugin::MySqlPlugin;

@@ -15,6 +15,7 @@ use crate::{
     emitter::{ChangePlace, Emitter, table_id},
     position::MySqlPosition,
     progress::Progress,
+    row_statements::changed_tables,
     schema::SchemaTracker,
 };
 
@@ -93,7 +94,6 @@ impl Statements<'_> {
                     handled.is_statement = true;
                     self.truncate(&table_id(&id), out)?;
                 }
-                Effect::Use(_) | Effect::Ignored(_) => {}
                 Effect::Unsure { range, reason, tables } => {
                     handled = Handled { schema_changed: true, is_statement: true };
                     let text = sql.get(range).unwrap_or(&sql).trim().to_owned();
@@ -192,7 +192,7 @@ impl Statements<'_> {
     /// Rows changed by a statement that was logged as text (`binlog_format` STATEMENT or MIXED): of a captured table
     /// they would be lost.
     fn row_change_as_text(&self, sql: &str, database: &str, lexing: Lexing) -> Result<(), TaskError> {
-        let targets = ignore::changed_tables(sql, database, lexing);
+        let targets = changed_tables(sql, database, lexing);
         let harmless = !targets.is_empty() && targets.iter().all(|id| !self.config.tables.captures(&table_id(id)));
         if harmless {
             tracing::warn!("a row change was logged as a statement at {}; no captured table is concerned", self.place_text());

@@ -196,7 +196,7 @@ impl<'s> Streamer<'s> {
             self.maps.insert(event, Mapping::Ignored);
             return Ok(());
         }
-        let place = self.place();
+        let place = self.place().to_string();
         let undecodable = |error: mysql_protocol::DecodeError| {
             TaskError::definite(format!("table {id} cannot be read at {place}: {error}"))
         };
@@ -290,15 +290,11 @@ impl<'s> Streamer<'s> {
                 continue;
             }
             let data = event.data.get(cells.start..cells.end).unwrap_or(&[]);
-            let (place, collection) = (self.place(), &mapped.collection);
-            let mut room = !out.is_full();
-            if room {
-                room = out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
-            }
-            if !room {
+            if out.is_full() || !out.make_room(data.len(), || self.describe(mapped)).await? {
                 open = None;
-                self.dispatch_rows(out, row).await?;
-                out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
+                self.moved = true;
+                self.dispatch(out, row).await?;
+                out.make_room(data.len(), || self.describe(mapped)).await?;
             }
             let (event_ref, table) = match open {
                 Some(open) => open,
@@ -346,9 +342,8 @@ impl<'s> Streamer<'s> {
         }
     }
 
-    async fn dispatch_rows(&mut self, out: &mut BatchSender<MySqlPosition>, rows: u64) -> Result<(), TaskError> {
-        self.moved = true;
-        self.dispatch(out, rows).await
+    fn describe(&self, mapped: &MappedTable) -> String {
+        format!("table {} at {}", mapped.collection, self.place())
     }
 
     /// The row's place in its transaction, when transaction metadata is provided.

@@ -34,7 +34,11 @@ pub(super) fn create_table(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpec
 }
 
 /// `LIKE s`, bare or in parentheses.
-fn like(cursor: &mut Cursor<'_>, name: &super::TableName, if_not_exists: bool) -> Result<Option<Statement>, Unexpected> {
+fn like(
+    cursor: &mut Cursor<'_>,
+    name: &super::TableName,
+    if_not_exists: bool,
+) -> Result<Option<Statement>, Unexpected> {
     let parens = cursor.is_sym('(') && cursor.is_at(1, "LIKE");
     if !parens && !cursor.is("LIKE") {
         return Ok(None);

@@ -3,6 +3,7 @@
 
 mod compat;
 mod daemon;
+mod kafka_live;
 mod layers;
 mod mysql;
 mod servers;

@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 
 CARGO ?= cargo
+export CARGO
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVERS := tests/servers/servers
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)

@@ -91,22 +91,19 @@ impl<'s> Streamer<'s> {
                 self.dispatch(out, 0).await?;
                 out.ready().await?;
             }
-            if !dump.has_event() {
+            let Some(bytes) = dump.poll_event()? else {
                 let idle_position = self.moved && self.now_ns - self.dispatched_ns > IDLE_POSITION.as_nanos() as i64;
                 if !out.is_empty() || idle_position {
                     self.dispatch(out, 0).await?;
                 }
                 tokio::select! {
                     biased;
-                    () = out.changed() => continue,
+                    () = out.changed() => {}
                     received = dump.receive() => received?,
-                    () = tokio::time::sleep(IDLE_POSITION), if self.moved => {
-                        self.now_ns = now_ns();
-                        continue;
-                    }
+                    () = tokio::time::sleep(IDLE_POSITION), if self.moved => self.now_ns = now_ns(),
                 }
-            }
-            let Some(bytes) = dump.take_event()? else { continue };
+                continue;
+            };
             self.now_ns = now_ns();
             self.metrics.bytes_read.add(bytes.len() as i64);
             self.handle(bytes, out).await?;
@@ -163,7 +160,7 @@ impl<'s> Streamer<'s> {
             EventBody::Heartbeat(_) => self.metrics.behind_ms.set(0),
             EventBody::FormatDescription(_) => {}
             EventBody::RowsQuery(text) => {
-                if self.config.include_query {
+                if self.config.events.include_query {
                     self.query = Some(String::from_utf8_lossy(text).into_owned());
                 }
                 self.passed_over();
@@ -195,11 +192,11 @@ impl<'s> Streamer<'s> {
     async fn table_map(&mut self, event: &TableMapEvent<'_>) -> Result<(), TaskError> {
         let (database, table) = (String::from_utf8_lossy(event.schema), String::from_utf8_lossy(event.table));
         let id = model::TableId::new(database.as_ref(), table.as_ref());
-        if !self.config.captures(&id) {
+        if !self.config.tables.captures(&id) {
             self.maps.insert(event, Mapping::Ignored);
             return Ok(());
         }
-        let place = self.place();
+        let place = self.place().to_string();
         let undecodable = |error: mysql_protocol::DecodeError| {
             TaskError::definite(format!("table {id} cannot be read at {place}: {error}"))
         };
@@ -244,7 +241,7 @@ impl<'s> Streamer<'s> {
             RowsKind::Update => Op::Update,
             RowsKind::Delete => Op::Delete,
         };
-        if self.progress.skips_event() || self.config.skips(op) {
+        if self.progress.skips_event() || self.skips(op) {
             self.progress.event_done();
             return Ok(());
         }
@@ -293,15 +290,11 @@ impl<'s> Streamer<'s> {
                 continue;
             }
             let data = event.data.get(cells.start..cells.end).unwrap_or(&[]);
-            let (place, collection) = (self.place(), &mapped.collection);
-            let mut room = !out.is_full();
-            if room {
-                room = out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
-            }
-            if !room {
+            if out.is_full() || !out.make_room(data.len(), || self.describe(mapped)).await? {
                 open = None;
-                self.dispatch_rows(out, row).await?;
-                out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
+                self.moved = true;
+                self.dispatch(out, row).await?;
+                out.make_room(data.len(), || self.describe(mapped)).await?;
             }
             let (event_ref, table) = match open {
                 Some(open) => open,
@@ -339,9 +332,18 @@ impl<'s> Streamer<'s> {
         Ok(())
     }
 
-    async fn dispatch_rows(&mut self, out: &mut BatchSender<MySqlPosition>, rows: u64) -> Result<(), TaskError> {
-        self.moved = true;
-        self.dispatch(out, rows).await
+    fn skips(&self, op: Op) -> bool {
+        let skipped = &self.config.events.skipped;
+        match op {
+            Op::Create => skipped.create,
+            Op::Update => skipped.update,
+            Op::Delete => skipped.delete,
+            Op::Read => false,
+        }
+    }
+
+    fn describe(&self, mapped: &MappedTable) -> String {
+        format!("table {} at {}", mapped.collection, self.place())
     }
 
     /// The row's place in its transaction, when transaction metadata is provided.
@@ -451,7 +453,7 @@ impl<'s> Streamer<'s> {
     }
 
     fn begin_metadata(&mut self, header: &EventHeader, out: &mut BatchSender<MySqlPosition>) -> Result<(), TaskError> {
-        if !self.config.provide_transaction_metadata {
+        if !self.config.events.transaction_metadata {
             return Ok(());
         }
         let id = match self.progress.gtid() {

@@ -40,6 +40,9 @@ pub(crate) struct Known {
     pub(crate) headers: u32,
 }
 
+/// Name and rendered value of a header that all records of a connector carry.
+pub(crate) type ContextHeader = (Arc<str>, Box<[u8]>);
+
 /// A place to roll back to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
@@ -74,6 +77,11 @@ impl RecordBuffer {
         self.bytes.len()
     }
 
+    /// Room allocated, used or not: what a pool decides by when it gives memory back.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<RecordRef>()
+    }
+
     /// A record's topic.
     pub fn topic(&self, record: &RecordRef) -> &Arc<str> {
         static NONE: std::sync::LazyLock<Arc<str>> = std::sync::LazyLock::new(|| Arc::from(""));
@@ -101,13 +109,49 @@ impl RecordBuffer {
         })
     }
 
-    /// Topic and context headers of a plan, put into the buffer at its first use.
-    pub(crate) fn known(
+    /// Appends a finished record: for records that are copied, not made (dead letters, replays, benchmarks).
+    /// Whether it fitted; a buffer that would pass 4 GiB is left as it was.
+    pub fn push(
         &mut self,
-        plan: u64,
         topic: &Arc<str>,
-        context: &[(Arc<str>, Box<[u8]>)],
-    ) -> Result<Known, Full> {
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> bool {
+        let mark = self.mark();
+        self.try_push(topic, partition, key, value, headers).inspect_err(|_| self.rollback(mark)).is_ok()
+    }
+
+    fn try_push(
+        &mut self,
+        topic: &Arc<str>,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Result<(), Full> {
+        let topic = match self.topics.iter().rposition(|known| Arc::ptr_eq(known, topic)) {
+            Some(known) => index(known)?,
+            None => self.add_topic(topic, &[])?.topic,
+        };
+        let first_header = index(self.headers.len())?;
+        for (name, value) in headers {
+            let name = self.append(name.as_bytes())?;
+            let value = value.map(|value| self.append(value)).transpose()?;
+            self.headers.push((name, value));
+        }
+        let mut part = |part: Option<&[u8]>| {
+            part.map(|bytes| self.append(bytes)).transpose().map(|range| range.map(|range| (range.start, range.end)))
+        };
+        let (key, value) = (part(key)?, part(value)?);
+        let headers = index(headers.len())?;
+        self.records.push(RecordRef { topic, partition, key, value, first_header, headers });
+        Ok(())
+    }
+
+    /// Topic and context headers of a plan, put into the buffer at its first use.
+    pub(crate) fn known(&mut self, plan: u64, topic: &Arc<str>, context: &[ContextHeader]) -> Result<Known, Full> {
         if let Some((last, known)) = self.last
             && last == plan
         {
@@ -127,7 +171,7 @@ impl RecordBuffer {
     }
 
     /// Puts a topic and context headers into the buffer.
-    pub(crate) fn add_topic(&mut self, topic: &Arc<str>, context: &[(Arc<str>, Box<[u8]>)]) -> Result<Known, Full> {
+    pub(crate) fn add_topic(&mut self, topic: &Arc<str>, context: &[ContextHeader]) -> Result<Known, Full> {
         let known = Known {
             topic: index(self.topics.len())?,
             first_header: index(self.headers.len())?,

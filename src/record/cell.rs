@@ -8,7 +8,7 @@ use crate::{
     DecimalFormat, JsonSettings, Mapper, Schema, Type, Write,
     calendar::{self, Fraction},
     context::Work,
-    escape,
+    escape, header,
     json::{self, quoted_unless},
     mapper::{self, Hash},
     number,
@@ -161,10 +161,7 @@ impl CellWriter {
                     Rule::Truncate(limit) => bytes.get(..limit as usize).unwrap_or(bytes),
                     _ => bytes,
                 };
-                match self.format {
-                    Format::Json(_) => json::base64_text(bytes, out),
-                    Format::Header => json::base64(&STANDARD, bytes, out),
-                }
+                json::base64_text(bytes, out);
             }
             Write::BytesBase64 { pad } => {
                 work.text.clear();
@@ -194,13 +191,13 @@ impl CellWriter {
                     return Ok(Written::Null);
                 }
                 let (year, days) = self.day(&value)?;
-                if self.write == Write::IsoDate || self.bare_temporal() {
+                if self.write == Write::IsoDate {
                     work.text.clear();
                     calendar::date(year, value.month, value.day, &mut work.text);
-                    if self.write == Write::IsoDate {
-                        work.text.push(b'Z');
-                    }
-                    self.put_temporal(work, out)?;
+                    work.text.push(b'Z');
+                    self.put_ascii(work, out)?;
+                } else if self.bare_temporal() {
+                    calendar::date(year, value.month, value.day, out);
                 } else {
                     json::integer(days, out);
                 }
@@ -231,12 +228,7 @@ impl CellWriter {
 
     fn timestamp(&self, micros: i64, work: &mut Work, out: &mut Vec<u8>) -> Result<(), ValueError> {
         match self.write {
-            Write::TimestampMillis if self.bare_temporal() => {
-                work.text.clear();
-                let millis = micros.div_euclid(1000) * 1000;
-                calendar::instant(millis, Fraction::Exactly(3), &mut work.text);
-                return self.put_temporal(work, out);
-            }
+            Write::TimestampMillis if self.bare_temporal() => header::connect_timestamp(micros.div_euclid(1000), out),
             Write::TimestampMillis => json::integer(micros.div_euclid(1000), out),
             Write::TimestampMicros => json::integer(micros, out),
             Write::TimestampNanos => {
@@ -261,12 +253,7 @@ impl CellWriter {
                 json::integer(nanos, out);
             }
             _ if !(0..=DAY).contains(&micros) => return Err(ValueError::fixed(TIME_RANGE)),
-            Write::TimeMillisOfDay if self.bare_temporal() => {
-                work.text.clear();
-                calendar::time(micros.rem_euclid(DAY) / 1000 * 1000, Fraction::Exactly(3), &mut work.text);
-                work.text.push(b'Z');
-                return self.put_temporal(work, out);
-            }
+            Write::TimeMillisOfDay if self.bare_temporal() => header::connect_time(micros / 1000, out),
             Write::TimeMillisOfDay => json::integer(micros / 1000, out),
             _ => {
                 work.text.clear();
@@ -373,15 +360,6 @@ impl CellWriter {
         self.connect_temporal && self.format == Format::Header
     }
 
-    /// Puts the text of a temporal value: bare where a header shows Connect's own types.
-    fn put_temporal(&self, work: &mut Work, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        if self.bare_temporal() {
-            out.extend_from_slice(&work.text);
-            return Ok(());
-        }
-        self.put_ascii(work, out)
-    }
-
     /// Puts `work.text`, which is ASCII without characters that need escapes.
     fn put_ascii(&self, work: &mut Work, out: &mut Vec<u8>) -> Result<(), ValueError> {
         if let Rule::None = self.rule {
@@ -448,7 +426,7 @@ fn gives(write: Write, ty: Type) -> bool {
 pub(crate) fn quote(format: Format, text: &str, out: &mut Vec<u8>) {
     match format {
         Format::Json(_) => escape::quoted(text, out),
-        Format::Header => crate::header::quoted(text, out),
+        Format::Header => header::quoted(text, out),
     }
 }
 

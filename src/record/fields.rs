@@ -113,7 +113,7 @@ impl Fields {
             };
             let start = out.len();
             let written = match column.decoder.decode(of.arena.bytes(cell), &mut ctx.scratch) {
-                Ok(datum) if datum == model::Datum::Absent => {
+                Ok(model::Datum::Absent) => {
                     return Err(EncodeError::Absent { table: of.table.id.clone(), column: field.name.clone() });
                 }
                 Ok(datum) => field.writer.put(datum, &mut ctx.work, out),
@@ -285,7 +285,7 @@ impl<'a> Builder<'a> {
 fn write(format: Format, schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), ConvertError> {
     match format {
         Format::Json(settings) => json::write_value(Some(schema), value, &settings, out),
-        Format::Header => header::write_nested(Some(schema), value, out),
+        Format::Header => header::write_field(schema, value, out),
     }
 }
 

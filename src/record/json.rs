@@ -230,7 +230,7 @@ fn write_map(
     let keys = schema.and_then(|schema| schema.keys.as_deref());
     let items = schema.and_then(|schema| schema.items.as_deref());
     let object = match keys {
-        Some(keys) => keys.ty == Type::String && !keys.optional,
+        Some(keys) => keys.ty == Type::String,
         None => entries.iter().all(|(key, _)| matches!(key, Value::Text(_))),
     };
     out.push(if object { b'{' } else { b'[' });
@@ -240,6 +240,9 @@ fn write_map(
         }
         if !object {
             out.push(b'[');
+        }
+        if object && *key == Value::Null {
+            return Err(ConvertError::RequiredNull);
         }
         write_value(keys, key, settings, out)?;
         out.push(if object { b':' } else { b',' });

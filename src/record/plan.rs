@@ -14,7 +14,7 @@ use model::{Cell, Image, Op, RowArena, RowHead, TableVersion};
 use crate::{
     CompileError, ConversionFailure, EncodeContext, EncodeError, Format, HeaderConverter, JsonSettings, KeyShape,
     RecordBuffer, RecordSettings, Schema, TableShape, Value,
-    buffer::{Full, Known},
+    buffer::{ContextHeader, Full, Known},
     context::EventKey,
     escape,
     fields::{Fields, RowOf},
@@ -43,7 +43,7 @@ pub struct RecordPlan {
     /// `{"schema":..,"payload":` where asked for, then `{"before":`.
     value_prefix: Box<[u8]>,
     value_suffix: &'static [u8],
-    context: Box<[(Arc<str>, Box<[u8]>)]>,
+    context: Box<[ContextHeader]>,
     tombstones: bool,
     skip_unchanged: bool,
     lossy: bool,
@@ -416,7 +416,7 @@ fn framed(table: &TableVersion, key: &KeyShape, settings: &RecordSettings, forma
 }
 
 /// The context headers as their converter writes them; each has a required string schema.
-pub(crate) fn context_headers(settings: &RecordSettings) -> Box<[(Arc<str>, Box<[u8]>)]> {
+pub(crate) fn context_headers(settings: &RecordSettings) -> Box<[ContextHeader]> {
     let schema = Schema::new(crate::Type::String);
     let mut headers = Vec::new();
     for (name, text) in &settings.context_headers {

@@ -126,13 +126,14 @@ const IGNORED: &[&str] = &[
 
 fn create(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpected> {
     cursor.next();
-    let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
+    // What the statement creates takes the place of what is there anyway: the server let it happen.
+    cursor.accept_all(&["OR", "REPLACE"]);
     if cursor.accept_all(&["TEMPORARY", "TABLE"]) {
         // Another session never sees it, and row images never come from it.
         return Ok(Statement::Ignored("CREATE TEMPORARY TABLE"));
     }
     if cursor.accept("TABLE") {
-        return create_table(cursor, or_replace);
+        return create_table(cursor);
     }
     if cursor.accept_any(&["DATABASE", "SCHEMA"]) {
         let if_not_exists = cursor.if_not_exists();

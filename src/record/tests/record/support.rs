@@ -160,3 +160,55 @@ pub(crate) fn texts(buffer: &RecordBuffer) -> Vec<(String, Option<String>, Optio
         })
         .collect()
 }
+
+/// Reads a schema node back from its JSON form.
+pub(crate) fn schema_of(json: &serde_json::Value) -> Schema {
+    let ty = match json["type"].as_str().expect("a type") {
+        "int8" => Type::Int8,
+        "int16" => Type::Int16,
+        "int32" => Type::Int32,
+        "int64" => Type::Int64,
+        "float" => Type::Float32,
+        "double" => Type::Float64,
+        "boolean" => Type::Boolean,
+        "string" => Type::String,
+        "bytes" => Type::Bytes,
+        other => panic!("type {other}"),
+    };
+    let mut schema = Schema::new(ty).optional(json["optional"].as_bool().expect("optional"));
+    schema.name = json["name"].as_str().map(Arc::from);
+    schema.version = json["version"].as_i64().map(|version| version as i32);
+    for (key, value) in json["parameters"].as_object().into_iter().flatten() {
+        schema = schema.parameter(key.as_str(), value.as_str().expect("text"));
+    }
+    schema.default = json.get("default").map(|default| match (default, ty) {
+        (serde_json::Value::String(text), Type::Bytes) => {
+            let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).expect("base64");
+            match json["parameters"]["scale"].as_str() {
+                Some(scale) => Value::Decimal { unscaled: bytes.into(), scale: scale.parse().expect("a scale") },
+                None => Value::Bytes(bytes.into()),
+            }
+        }
+        (serde_json::Value::String(text), _) => Value::text(text.as_str()),
+        (serde_json::Value::Number(n), Type::Float64) => Value::Double(n.as_f64().expect("a number")),
+        (serde_json::Value::Number(n), _) => Value::Int(n.as_i64().expect("an integer")),
+        (other, _) => panic!("default {other}"),
+    });
+    schema
+}
+
+/// Compares two texts and shows the place where they part.
+#[track_caller]
+pub(crate) fn same(found: Option<&str>, expected: Option<&str>, what: &str) {
+    if let (Some(found), Some(expected)) = (found, expected) {
+        let at = found.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
+        let near = |text: &str| {
+            String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or(b""))
+                .chars()
+                .take(160)
+                .collect::<String>()
+        };
+        assert!(found == expected, "{what} parts at {at}:\n found    {}\n expected {}", near(found), near(expected));
+    }
+    assert_eq!(found.is_some(), expected.is_some(), "{what}");
+}

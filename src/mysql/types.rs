@@ -12,13 +12,14 @@ mod time;
 
 use std::sync::Arc;
 
+use model::CellDecoder;
 use mysql_ddl::{Column, ColumnType as Native};
 use record::{Schema, Type, Value, Write};
 
 use crate::config::{BinaryMode, DecimalMode, TimeMode, UnsignedMode, ValueConfig};
 
 pub use log::{TypeMismatch, log_decoder};
-pub use result::result_decoder;
+pub use result::{ResultMismatch, result_decoder};
 
 /// A column's place in records.
 #[derive(Debug, Clone, PartialEq)]
@@ -235,6 +236,11 @@ fn temporal(column: &Column, kind: Kind, mode: TimeMode) -> (Schema, Write, Valu
 fn decimal_digits(column: &Column) -> (u16, u16) {
     let digits = |n: Option<i32>, default| n.and_then(|n| u16::try_from(n).ok()).unwrap_or(default);
     (digits(column.length, 10), digits(column.scale, 0))
+}
+
+/// The decoder of cells that no record uses: their bytes as they are.
+pub fn raw_decoder() -> Box<dyn CellDecoder> {
+    Box::new(log::Bytes)
 }
 
 fn decimal_schema(scale: u16, precision: u16) -> Schema {

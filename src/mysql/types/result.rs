@@ -3,7 +3,7 @@
 
 use model::{CellDecoder, Datum, Decimal, Scratch, ValueError};
 use mysql_ddl::Column;
-use mysql_protocol::{json, value};
+use mysql_protocol::{json, packet::result::ColumnDefinition, value};
 
 use super::{
     Kind, UnsupportedType, kind,
@@ -12,17 +12,27 @@ use super::{
 };
 use crate::{charset::Charset, config::ValueConfig};
 
-/// The decoder of a column's cells in results.
+/// The decoder of a column's cells in results, which `sent` describes.
 ///
 /// # Errors
-/// The type is not supported.
-pub fn result_decoder(column: &Column, modes: &ValueConfig) -> Result<Box<dyn CellDecoder>, UnsupportedType> {
+/// The type is not supported, or the statement gives values of a type that is not the column's.
+pub fn result_decoder(
+    column: &Column,
+    sent: &ColumnDefinition,
+    modes: &ValueConfig,
+) -> Result<Box<dyn CellDecoder>, ResultMismatch> {
     let bits = column.length.and_then(|n| u8::try_from(n).ok()).unwrap_or(1);
     let escape = modes.escape_enums;
-    Ok(match kind(column)? {
-        Kind::Integer(_) => Box::new(Integer { unsigned: column.is_unsigned() }),
-        Kind::Boolean if column.type_name.starts_with("BIT") => Box::new(Bit { bits }),
-        Kind::Boolean => Box::new(Integer { unsigned: false }),
+    let kind = kind(column)?;
+    if !sends(kind, sent.type_code) {
+        let (column, model) = (column.name.clone(), column.type_name.clone());
+        return Err(ResultMismatch::Different { column, model, code: sent.type_code });
+    }
+    let unsigned = sent.flags & ColumnDefinition::FLAG_UNSIGNED != 0;
+    Ok(match kind {
+        Kind::Integer(_) => Box::new(Integer { unsigned }),
+        Kind::Boolean if sent.type_code == BIT => Box::new(Bit { bits }),
+        Kind::Boolean => Box::new(Integer { unsigned }),
         Kind::Bits => Box::new(Bit { bits }),
         Kind::Decimal => Box::new(Number),
         // FLOAT of more than 24 bits and REAL are DOUBLE to the server.
@@ -31,7 +41,7 @@ pub fn result_decoder(column: &Column, modes: &ValueConfig) -> Result<Box<dyn Ce
         Kind::Enum | Kind::Set if escape => Box::new(EscapedOption {
             values: options::values(column, false),
             escaped: options::values(column, true),
-            set: kind(column)? == Kind::Set,
+            set: kind == Kind::Set,
         }),
         Kind::Enum | Kind::Set => Box::new(Text { charset: Charset::Utf8 }),
         Kind::Binary(_) => Box::new(Bytes),
@@ -42,6 +52,47 @@ pub fn result_decoder(column: &Column, modes: &ValueConfig) -> Result<Box<dyn Ce
         Kind::Timestamp => Box::new(Timestamp),
         Kind::Year => Box::new(Year),
     })
+}
+
+/// A column of a result is not the column of the table that it is named after.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResultMismatch {
+    /// The type is not supported.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedType),
+    /// The values have another type.
+    #[error("column {column} is {model} in the table, and the snapshot's SELECT gives values of the type code {code}")]
+    Different {
+        /// The column.
+        column: String,
+        /// The model's type in words.
+        model: String,
+        /// `enum_field_types` of the result.
+        code: u8,
+    },
+}
+
+const BIT: u8 = 16;
+
+/// Whether values of a kind come as this type (`enum_field_types`).
+fn sends(kind: Kind, code: u8) -> bool {
+    let integer = matches!(code, 1 | 2 | 3 | 8 | 9);
+    let text = matches!(code, 15 | 249..=254);
+    match kind {
+        Kind::Integer(_) => integer,
+        Kind::Boolean => integer || code == BIT,
+        Kind::Bits => code == BIT,
+        Kind::Decimal => matches!(code, 0 | 246),
+        Kind::Float32 | Kind::Float64 => matches!(code, 4 | 5),
+        Kind::Text | Kind::Binary(_) => text,
+        Kind::Enum | Kind::Set => text || matches!(code, 247 | 248),
+        Kind::Json => code == 245,
+        Kind::Date => matches!(code, 10 | 14),
+        Kind::Time => matches!(code, 11 | 19),
+        Kind::DateTime => matches!(code, 12 | 18),
+        Kind::Timestamp => matches!(code, 7 | 17),
+        Kind::Year => code == 13,
+    }
 }
 
 /// DECIMAL, which results carry as text.

@@ -76,7 +76,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(error: &KafkaError) -> Self {
+    pub(crate) fn of(error: &KafkaError) -> Self {
         Self { code: error.rdkafka_error_code(), text: error.to_string() }
     }
 
@@ -170,7 +170,8 @@ impl Cluster {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let metadata = self.asker.client().fetch_metadata(Some("__consumer_offsets"), left.min(Duration::from_secs(1)));
+            let metadata =
+                self.asker.client().fetch_metadata(Some("__consumer_offsets"), left.min(Duration::from_secs(1)));
             self.serve();
             if metadata.is_ok() {
                 return Ok(self.asker.client().fetch_cluster_id(QUESTION));
@@ -208,7 +209,7 @@ impl Cluster {
     pub fn partitions(&self, topic: &str) -> Result<Option<i32>, Refusal> {
         let answer = self.asker.client().fetch_metadata(Some(topic), QUESTION);
         self.serve();
-        let metadata = answer.map_err(|e| Refusal::new(&e))?;
+        let metadata = answer.map_err(|e| Refusal::of(&e))?;
         let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {
             None => Ok(Some(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX))),
@@ -218,7 +219,7 @@ impl Cluster {
     }
 
     fn admin(&self) -> Result<AdminClient<LogContext>, Refusal> {
-        self.settings.to_native().create_with_context(LogContext).map_err(|e| Refusal::new(&e))
+        self.settings.to_native().create_with_context(LogContext).map_err(|e| Refusal::of(&e))
     }
 
     /// Creates a topic.
@@ -227,11 +228,12 @@ impl Cluster {
     /// Kafka's refusal.
     pub fn create(&self, topic: &NewTopic) -> Result<Created, Refusal> {
         let admin = self.admin()?;
-        let mut new = rdkafka::admin::NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
+        let mut new =
+            rdkafka::admin::NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
         for (key, value) in &topic.configs {
             new = new.set(key, value);
         }
-        let results = wait(admin.create_topics([&new], &options())).map_err(|e| Refusal::new(&e))?;
+        let results = wait(admin.create_topics([&new], &options())).map_err(|e| Refusal::of(&e))?;
         match results.into_iter().next() {
             Some(Ok(_)) => Ok(Created::New),
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(Created::Existed),
@@ -246,7 +248,7 @@ impl Cluster {
     /// Kafka's refusal.
     pub fn delete(&self, topic: &str) -> Result<bool, Refusal> {
         let admin = self.admin()?;
-        let results = wait(admin.delete_topics(&[topic], &options())).map_err(|e| Refusal::new(&e))?;
+        let results = wait(admin.delete_topics(&[topic], &options())).map_err(|e| Refusal::of(&e))?;
         match results.into_iter().next() {
             Some(Ok(_)) => Ok(true),
             Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition))) => Ok(false),
@@ -262,7 +264,7 @@ impl Cluster {
     pub fn topic_configs(&self, topic: &str) -> Result<BTreeMap<String, String>, Refusal> {
         let admin = self.admin()?;
         let resource = ResourceSpecifier::Topic(topic);
-        let results = wait(admin.describe_configs([&resource], &options())).map_err(|e| Refusal::new(&e))?;
+        let results = wait(admin.describe_configs([&resource], &options())).map_err(|e| Refusal::of(&e))?;
         match results.into_iter().next() {
             Some(Ok(found)) => {
                 Ok(found.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())

@@ -6,10 +6,18 @@
 
 pub mod client;
 pub mod cluster;
+pub mod config_topic;
+pub mod consumer;
 pub mod creation;
+pub mod group;
+pub mod history;
 pub mod jaas;
+pub mod json;
+pub mod offsets;
 mod outstanding;
 pub mod partitioner;
 pub mod producer;
 pub mod settings;
+pub mod status_topic;
 mod tls;
+pub mod topics;

@@ -1,7 +1,7 @@
 //! A connection that speaks MySQL's protocol itself: for the dump of the binary log and for the rows of a snapshot,
 //! where the borrowed client would copy each row.
 
-use std::{io, time::Duration};
+use std::io;
 
 use engine::error::TaskError;
 use mysql_protocol::{
@@ -9,7 +9,8 @@ use mysql_protocol::{
     packet::{
         Capabilities, ErrPacket, Handshake, HandshakeResponse, PacketReader,
         auth::{Auth, AuthError, Step},
-        command, result::{ColumnDefinition, PrepareOk, ResultReader, ResultStep, text_cells},
+        command,
+        result::{ColumnDefinition, PrepareOk, ResultReader, ResultStep, text_cells},
         write_packet,
     },
 };
@@ -19,7 +20,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::server::{Server, TlsMode};
+use crate::{config::SslMode, server::Server};
 
 /// Largest packet taken: the server's own limit (`max_allowed_packet` is at most 1 GiB).
 const PACKET_MAX: usize = 1 << 30;
@@ -40,7 +41,7 @@ pub(crate) struct Link {
 impl Link {
     /// Connects and logs in.
     pub(crate) async fn connect(server: &Server) -> Result<Self, TaskError> {
-        let limit = server.connect_timeout;
+        let limit = server.config().connect_timeout;
         let mut link = tokio::time::timeout(limit, Self::log_in(server))
             .await
             .map_err(|_| server.timed_out(limit.as_secs()))??;
@@ -50,10 +51,11 @@ impl Link {
 
     async fn log_in(server: &Server) -> Result<Self, TaskError> {
         let lost = |error: &dyn std::fmt::Display| server.failure("connecting", None, error);
-        let socket = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(|e| lost(&e))?;
+        let socket =
+            TcpStream::connect((server.config().host.as_str(), server.config().port)).await.map_err(|e| lost(&e))?;
         socket.set_nodelay(true).map_err(|e| lost(&e))?;
-        if server.keep_alive {
-            let keep_alive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
+        if let Some(time) = server.tcp_keep_alive() {
+            let keep_alive = socket2::TcpKeepalive::new().with_time(time);
             socket2::SockRef::from(&socket).set_tcp_keepalive(&keep_alive).map_err(|e| lost(&e))?;
         }
         let mut link = Link {
@@ -68,8 +70,8 @@ impl Link {
         }
         let greeting = Handshake::parse(&greeting).map_err(|e| link.broken(&e))?;
         let mut wanted = HandshakeResponse::CAPABILITIES;
-        let tls = match (server.tls.mode, greeting.capabilities.contains(Capabilities::SSL)) {
-            (TlsMode::Disabled, _) | (TlsMode::Preferred, false) => false,
+        let tls = match (server.tls().mode, greeting.capabilities.contains(Capabilities::SSL)) {
+            (SslMode::Disabled, _) | (SslMode::Preferred, false) => false,
             (_, true) => true,
             (_, false) => {
                 return Err(TaskError::definite(format!(
@@ -82,13 +84,19 @@ impl Link {
         }
         let capabilities = wanted & greeting.capabilities;
         link.deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        let mut auth = Auth::new(&greeting.auth_plugin, &greeting.scramble, server.password.as_bytes(), tls, true);
+        let mut auth = Auth::new(
+            &greeting.auth_plugin,
+            &greeting.scramble,
+            server.config().password.expose().as_bytes(),
+            tls,
+            true,
+        );
         let auth_data = auth.initial().map_err(|e| link.auth_failure(e))?;
         let response = HandshakeResponse {
             capabilities,
             max_packet: PACKET_MAX as u32,
             collation: 45,
-            user: server.user.as_bytes(),
+            user: server.config().user.as_bytes(),
             auth_data: &auth_data,
             database: None,
             auth_plugin: auth.method().name(),
@@ -122,10 +130,10 @@ impl Link {
         if !reader.is_empty() {
             return Err(server.failure("switching to TLS", None, "the server sent bytes before the TLS handshake"));
         }
-        let connector = tls_connector(&server)?;
+        let connector = server.tls().connector().map_err(TaskError::definite)?;
         let connector = tokio_native_tls::TlsConnector::from(connector);
         let stream = connector
-            .connect(&server.host, stream)
+            .connect(&server.config().host, stream)
             .await
             .map_err(|error| server.failure("the TLS handshake", None, error))?;
         Ok(Self { server, stream: Box::new(stream), reader, deprecate_eof })
@@ -136,7 +144,8 @@ impl Link {
             AuthError::Refused(refused) => self.server.failure("logging in", Some(refused.code), refused.message),
             other => TaskError::definite(format!(
                 "Failed to authenticate to the database at {} with user '{}': {other}",
-                self.server, self.server.user
+                self.server,
+                self.server.config().user
             )),
         }
     }
@@ -364,35 +373,4 @@ fn encrypt_password(public_key: &[u8], password: &[u8]) -> Result<Vec<u8>, opens
     let length = encrypter.encrypt(password, &mut encrypted)?;
     encrypted.truncate(length);
     Ok(encrypted)
-}
-
-fn tls_connector(server: &Server) -> Result<native_tls::TlsConnector, TaskError> {
-    let verify = matches!(server.tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
-    let unreadable = |what: &str, path: &std::path::Path, error: &dyn std::fmt::Display| {
-        TaskError::definite(format!("{what} {} cannot be read: {error}", path.display()))
-    };
-    let mut builder = native_tls::TlsConnector::builder();
-    builder
-        .danger_accept_invalid_certs(!verify)
-        .danger_accept_invalid_hostnames(server.tls.mode != TlsMode::VerifyIdentity);
-    if let Some(path) = &server.tls.authorities {
-        let pem = std::fs::read(path).map_err(|error| unreadable("the truststore", path, &error))?;
-        let certificates =
-            openssl::x509::X509::stack_from_pem(&pem).map_err(|error| unreadable("the truststore", path, &error))?;
-        for certificate in certificates {
-            let certificate = certificate
-                .to_der()
-                .ok()
-                .and_then(|der| native_tls::Certificate::from_der(&der).ok())
-                .ok_or_else(|| unreadable("a certificate of", path, &"it is not valid"))?;
-            builder.add_root_certificate(certificate);
-        }
-    }
-    if let Some(path) = &server.tls.identity {
-        let archive = std::fs::read(path).map_err(|error| unreadable("the keystore", path, &error))?;
-        let identity = native_tls::Identity::from_pkcs12(&archive, &server.tls.identity_password)
-            .map_err(|error| unreadable("the keystore", path, &error))?;
-        builder.identity(identity);
-    }
-    builder.build().map_err(|error| TaskError::definite(format!("TLS cannot be set up: {error}")))
 }

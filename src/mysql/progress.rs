@@ -185,7 +185,10 @@ impl Progress {
     /// The transaction, or the single statement, is complete.
     pub(crate) fn complete(&mut self) -> Option<OpenTransaction> {
         if let Some((gtid, _)) = self.gtid.take() {
-            Arc::make_mut(self.completed.get_or_insert_default()).add(gtid);
+            // A position without GTIDs stays one: a set that begins in the middle would ask for the log's beginning.
+            if let Some(completed) = &mut self.completed {
+                Arc::make_mut(completed).add(gtid);
+            }
         }
         self.skip = None;
         self.commit_us = None;

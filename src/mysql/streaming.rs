@@ -160,7 +160,7 @@ impl<'s> Streamer<'s> {
             EventBody::Heartbeat(_) => self.metrics.behind_ms.set(0),
             EventBody::FormatDescription(_) => {}
             EventBody::RowsQuery(text) => {
-                if self.config.include_query {
+                if self.config.events.include_query {
                     self.query = Some(String::from_utf8_lossy(text).into_owned());
                 }
                 self.passed_over();
@@ -192,16 +192,17 @@ impl<'s> Streamer<'s> {
     async fn table_map(&mut self, event: &TableMapEvent<'_>) -> Result<(), TaskError> {
         let (database, table) = (String::from_utf8_lossy(event.schema), String::from_utf8_lossy(event.table));
         let id = model::TableId::new(database.as_ref(), table.as_ref());
-        if !self.config.captures(&id) {
+        if !self.config.tables.captures(&id) {
             self.maps.insert(event, Mapping::Ignored);
             return Ok(());
         }
-        let place = self.place();
+        let place = self.place().to_string();
         let undecodable = |error: mysql_protocol::DecodeError| {
             TaskError::definite(format!("table {id} cannot be read at {place}: {error}"))
         };
         event.columns(&mut self.types).map_err(undecodable)?;
-        let names = event.optional_metadata().and_then(|metadata| metadata.columns(&self.types)).map_err(undecodable)?;
+        let names =
+            event.optional_metadata().and_then(|metadata| metadata.columns(&self.types)).map_err(undecodable)?;
         let names: Vec<Option<&[u8]>> = names.iter().map(|column| column.name).collect();
         let at = self.progress.statement_position();
         let mapping = match self.schema.resolve(&id, &self.types, &names, &at, self.now_ns / 1_000_000).await? {
@@ -241,7 +242,7 @@ impl<'s> Streamer<'s> {
             RowsKind::Update => Op::Update,
             RowsKind::Delete => Op::Delete,
         };
-        if self.progress.skips_event() || self.config.skips(op) {
+        if self.progress.skips_event() || self.skips(op) {
             self.progress.event_done();
             return Ok(());
         }
@@ -290,15 +291,11 @@ impl<'s> Streamer<'s> {
                 continue;
             }
             let data = event.data.get(cells.start..cells.end).unwrap_or(&[]);
-            let (place, collection) = (self.place(), &mapped.collection);
-            let mut room = !out.is_full();
-            if room {
-                room = out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
-            }
-            if !room {
+            if out.is_full() || !out.make_room(data.len(), || self.describe(mapped)).await? {
                 open = None;
-                self.dispatch_rows(out, row).await?;
-                out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
+                self.moved = true;
+                self.dispatch(out, row).await?;
+                out.make_room(data.len(), || self.describe(mapped)).await?;
             }
             let (event_ref, table) = match open {
                 Some(open) => open,
@@ -336,9 +333,18 @@ impl<'s> Streamer<'s> {
         Ok(())
     }
 
-    async fn dispatch_rows(&mut self, out: &mut BatchSender<MySqlPosition>, rows: u64) -> Result<(), TaskError> {
-        self.moved = true;
-        self.dispatch(out, rows).await
+    fn skips(&self, op: Op) -> bool {
+        let skipped = &self.config.events.skipped;
+        match op {
+            Op::Create => skipped.create,
+            Op::Update => skipped.update,
+            Op::Delete => skipped.delete,
+            Op::Read => false,
+        }
+    }
+
+    fn describe(&self, mapped: &MappedTable) -> String {
+        format!("table {} at {}", mapped.collection, self.place())
     }
 
     /// The row's place in its transaction, when transaction metadata is provided.
@@ -350,7 +356,8 @@ impl<'s> Streamer<'s> {
     ) -> Result<RowHead, TaskError> {
         let Some(context) = self.progress.transaction().and_then(|tx| tx.context.as_mut()) else { return Ok(head) };
         // A change of the key is a delete and a create: two events of the transaction.
-        let events = if head.op == Op::Update && self.emitter.key_changes(&mapped.table, out.rows(), &head)? { 2 } else { 1 };
+        let events =
+            if head.op == Op::Update && self.emitter.key_changes(&mapped.table, out.rows(), &head)? { 2 } else { 1 };
         let total = context.total();
         let order = match context.collections.get_mut(&*mapped.collection) {
             Some(order) => order,
@@ -448,7 +455,7 @@ impl<'s> Streamer<'s> {
     }
 
     fn begin_metadata(&mut self, header: &EventHeader, out: &mut BatchSender<MySqlPosition>) -> Result<(), TaskError> {
-        if !self.config.provide_transaction_metadata {
+        if !self.config.events.transaction_metadata {
             return Ok(());
         }
         let id = match self.progress.gtid() {
@@ -491,7 +498,11 @@ impl<'s> Streamer<'s> {
 
     fn bad_row(&self, mapped: &MappedTable, error: &mysql_protocol::DecodeError) -> TaskError {
         TaskError::Definite(Failure::from_error(
-            format!("Error while deserializing binlog event at offset {}: rows of table {}", self.place(), mapped.collection),
+            format!(
+                "Error while deserializing binlog event at offset {}: rows of table {}",
+                self.place(),
+                mapped.collection
+            ),
             error,
         ))
     }
@@ -501,9 +512,13 @@ impl<'s> Streamer<'s> {
     }
 
     fn undecodable(&self, bytes: &[u8], error: &mysql_protocol::DecodeError) -> TaskError {
-        let kind = EventHeader::parse(bytes).map_or_else(|_| "an event".to_owned(), |header| header.event_type.to_string());
+        let kind =
+            EventHeader::parse(bytes).map_or_else(|_| "an event".to_owned(), |header| header.event_type.to_string());
         let failure = Failure::from_error(
-            format!("Error while deserializing binlog event at offset {}: {kind} after this place cannot be read", self.place()),
+            format!(
+                "Error while deserializing binlog event at offset {}: {kind} after this place cannot be read",
+                self.place()
+            ),
             error,
         );
         match error {

@@ -296,6 +296,14 @@ impl StatusTopic {
         self.put(format!("status-topic-{topic}:connector-{connector}"), Some(value)).await
     }
 
+    /// Forgets one active topic of a connector.
+    ///
+    /// # Errors
+    /// As [`Self::put_connector`].
+    pub async fn remove_topic(&self, connector: &str, topic: &str) -> Result<(), TaskError> {
+        self.put(format!("status-topic-{topic}:connector-{connector}"), None).await
+    }
+
     /// Forgets a connector's active topics.
     ///
     /// # Errors

@@ -121,7 +121,8 @@ impl MySqlSource {
 
     /// Where the dump starts: by GTIDs where both sides have them, else by file and position.
     async fn dump_from(&self, facts: &Facts, from: &MySqlPosition) -> Result<DumpFrom, TaskError> {
-        let Some(stored) = from.gtids.as_deref().filter(|_| facts.gtid_mode && !self.config.streaming.gtid_ignored) else {
+        let Some(stored) = from.gtids.as_deref().filter(|_| facts.gtid_mode && !self.config.streaming.gtid_ignored)
+        else {
             return Ok(DumpFrom::Place(from.clone()));
         };
         let mut client = Client::connect(&self.server).await?;
@@ -145,7 +146,7 @@ impl Source for MySqlSource {
         if self.streams() {
             preflight::check_variables(&facts)?;
         }
-        let shapes = ShapeBuilder::new(self.config.clone(), self.source.clone(), self.settings.clone());
+        let shapes = ShapeBuilder::new(self.config.clone(), self.source.clone());
         let mut schema = SchemaTracker::new(
             self.config.clone(),
             self.server.clone(),
@@ -194,11 +195,7 @@ impl Source for MySqlSource {
         snapshot.take(out).await
     }
 
-    async fn stream(
-        &mut self,
-        from: MySqlPosition,
-        out: &mut BatchSender<MySqlPosition>,
-    ) -> Result<(), TaskError> {
+    async fn stream(&mut self, from: MySqlPosition, out: &mut BatchSender<MySqlPosition>) -> Result<(), TaskError> {
         let started = self.started.as_ref().ok_or_else(Self::missing_start)?;
         if started.snapshot_taken {
             tokio::time::sleep(self.config.snapshot.streaming_delay).await;

@@ -86,9 +86,8 @@ impl ConnectorPlugin for MySqlPlugin {
         let partition = self.partition(&task.config);
         Box::pin(async move {
             let config = MySqlConfig::parse(&task.config).map_err(|errors| {
-                let mut failure = Failure::new(
-                    "Error configuring an instance of MySqlConnectorTask; check the logs for details",
-                );
+                let mut failure =
+                    Failure::new("Error configuring an instance of MySqlConnectorTask; check the logs for details");
                 failure.causes = errors
                     .into_iter()
                     .map(|(name, problem)| format!("The '{name}' value is invalid: {problem}"))

@@ -72,7 +72,9 @@ pub(crate) async fn check_position(
         let mut known = gtids.clone();
         known.retain_sources(|source| config.gtid_sources.accepts(&source.uuid_text().to_string()));
         if !known.is_subset(&executed) {
-            return Err(gone("the position has GTIDs that this server has not executed: another server, or one reset".into()));
+            return Err(gone(
+                "the position has GTIDs that this server has not executed: another server, or one reset".into(),
+            ));
         }
         let mut missing = start_set(&known, &purged, &config.gtid_sources);
         let mut needed = purged.clone();
@@ -128,9 +130,12 @@ mod tests {
             variables: [(name.to_owned(), value.to_owned())].into(),
             ..Facts::default()
         };
-        for (name, value) in
-            [("binlog_format", "STATEMENT"), ("binlog_row_image", "MINIMAL"), ("log_bin", "OFF"), ("binlog_row_value_options", "PARTIAL_JSON")]
-        {
+        for (name, value) in [
+            ("binlog_format", "STATEMENT"),
+            ("binlog_row_image", "MINIMAL"),
+            ("log_bin", "OFF"),
+            ("binlog_row_value_options", "PARTIAL_JSON"),
+        ] {
             assert!(check_variables(&facts(name, value)).is_err(), "{name}={value}");
         }
         assert_eq!(check_variables(&facts("binlog_format", "ROW")), Ok(()));

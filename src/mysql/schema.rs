@@ -9,8 +9,7 @@ use engine::{
 };
 use model::{OffsetMap, Position, TableId};
 use mysql_ddl::{
-    ChangeKind, Context, DdlChange, Effect, Lexing, ParseError, Table, TableChange, Tables,
-    history::Record,
+    ChangeKind, Context, DdlChange, Effect, Lexing, ParseError, Table, TableChange, Tables, history::Record,
 };
 use mysql_protocol::{column::ColumnType, packet::result::ColumnDefinition};
 use record::CapturedTable;
@@ -102,7 +101,11 @@ impl SchemaTracker {
                 applied += 1;
             }
         }
-        tracing::info!("recovered the schema history: {applied} of {} documents, {} tables", documents.len(), self.tables.len());
+        tracing::info!(
+            "recovered the schema history: {applied} of {} documents, {} tables",
+            documents.len(),
+            self.tables.len()
+        );
         Ok(())
     }
 

@@ -201,7 +201,8 @@ impl<'s> Streamer<'s> {
             TaskError::definite(format!("table {id} cannot be read at {place}: {error}"))
         };
         event.columns(&mut self.types).map_err(undecodable)?;
-        let names = event.optional_metadata().and_then(|metadata| metadata.columns(&self.types)).map_err(undecodable)?;
+        let names =
+            event.optional_metadata().and_then(|metadata| metadata.columns(&self.types)).map_err(undecodable)?;
         let names: Vec<Option<&[u8]>> = names.iter().map(|column| column.name).collect();
         let at = self.progress.statement_position();
         let mapping = match self.schema.resolve(&id, &self.types, &names, &at, self.now_ns / 1_000_000).await? {
@@ -355,7 +356,8 @@ impl<'s> Streamer<'s> {
     ) -> Result<RowHead, TaskError> {
         let Some(context) = self.progress.transaction().and_then(|tx| tx.context.as_mut()) else { return Ok(head) };
         // A change of the key is a delete and a create: two events of the transaction.
-        let events = if head.op == Op::Update && self.emitter.key_changes(&mapped.table, out.rows(), &head)? { 2 } else { 1 };
+        let events =
+            if head.op == Op::Update && self.emitter.key_changes(&mapped.table, out.rows(), &head)? { 2 } else { 1 };
         let total = context.total();
         let order = match context.collections.get_mut(&*mapped.collection) {
             Some(order) => order,
@@ -496,7 +498,11 @@ impl<'s> Streamer<'s> {
 
     fn bad_row(&self, mapped: &MappedTable, error: &mysql_protocol::DecodeError) -> TaskError {
         TaskError::Definite(Failure::from_error(
-            format!("Error while deserializing binlog event at offset {}: rows of table {}", self.place(), mapped.collection),
+            format!(
+                "Error while deserializing binlog event at offset {}: rows of table {}",
+                self.place(),
+                mapped.collection
+            ),
             error,
         ))
     }
@@ -506,9 +512,13 @@ impl<'s> Streamer<'s> {
     }
 
     fn undecodable(&self, bytes: &[u8], error: &mysql_protocol::DecodeError) -> TaskError {
-        let kind = EventHeader::parse(bytes).map_or_else(|_| "an event".to_owned(), |header| header.event_type.to_string());
+        let kind =
+            EventHeader::parse(bytes).map_or_else(|_| "an event".to_owned(), |header| header.event_type.to_string());
         let failure = Failure::from_error(
-            format!("Error while deserializing binlog event at offset {}: {kind} after this place cannot be read", self.place()),
+            format!(
+                "Error while deserializing binlog event at offset {}: {kind} after this place cannot be read",
+                self.place()
+            ),
             error,
         );
         match error {

@@ -387,6 +387,13 @@ fn delivery_failed(error: &KafkaError, topic: &str, size: u64, max_request: u64)
             true,
             format!("org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]"),
         ),
+        Meaning::Definite if code == RDKafkaErrorCode::InvalidRecord => (
+            true,
+            format!(
+                "org.apache.kafka.common.InvalidRecordException: topic '{topic}' refused a record. A compacted topic takes \
+                 no records without a key: set message.key.columns for a table that has none, or cleanup.policy=delete"
+            ),
+        ),
         // Deleted while in use: a restart creates it again or says how.
         Meaning::UnknownTopic => (false, format!("topic '{topic}' or its partition does not exist: {code}")),
         Meaning::Retriable | Meaning::Fenced => (false, format!("topic '{topic}': {code}")),

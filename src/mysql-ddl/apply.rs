@@ -54,7 +54,7 @@ pub struct DdlChange {
     /// The table changes: none or one.
     pub changes: Vec<TableChange>,
     /// All tables of this database that the statement touches, for `source.table` (`t2,t3`).
-    pub tables: Vec<TableId>,
+    pub tables: Arc<[TableId]>,
 }
 
 /// What applying one statement came to.
@@ -162,7 +162,7 @@ impl Step<'_> {
             database: database.to_owned(),
             ddl: self.text.to_owned(),
             changes: Vec::new(),
-            tables: Vec::new(),
+            tables: Arc::default(),
         }])
     }
 
@@ -172,7 +172,7 @@ impl Step<'_> {
             database: database.to_owned(),
             ddl: if self.alone { self.ddl.to_owned() } else { self.text.to_owned() },
             changes: Vec::new(),
-            tables: Vec::new(),
+            tables: Arc::default(),
         }])
     }
 
@@ -182,7 +182,7 @@ impl Step<'_> {
             database: id.database.clone(),
             ddl: self.text.to_owned(),
             changes: vec![TableChange { kind, id: id.clone(), previous_id: None, table: Some(table) }],
-            tables: vec![id],
+            tables: Arc::from([id]),
         }])
     }
 
@@ -279,7 +279,7 @@ impl Step<'_> {
                     previous_id: Some(from),
                     table: Some(table),
                 }],
-                tables: Vec::new(),
+                tables: Arc::default(),
             });
         }
         let mut changes = with_tables(changes);
@@ -314,7 +314,7 @@ impl Step<'_> {
                     id.table.replace('`', "``")
                 ),
                 changes: vec![TableChange { kind: ChangeKind::Drop, id, previous_id: None, table: None }],
-                tables: Vec::new(),
+                tables: Arc::default(),
             }
         });
         Effect::Applied(with_tables(changes.collect()))
@@ -357,6 +357,8 @@ fn with_tables(mut changes: Vec<DdlChange>) -> Vec<DdlChange> {
         let tables = by_database.entry(change.id.database.clone()).or_default();
         tables.push(change.id.clone());
     }
+    let by_database: BTreeMap<String, Arc<[TableId]>> =
+        by_database.into_iter().map(|(database, tables)| (database, tables.into())).collect();
     for change in &mut changes {
         change.tables = by_database.get(&change.database).cloned().unwrap_or_default();
     }

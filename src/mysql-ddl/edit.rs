@@ -1,7 +1,8 @@
 //! Edits of one table: what the clauses of CREATE TABLE and ALTER TABLE do to its columns and its key.
 
 use crate::model::{Column, DefaultText, Table, is_text, same_name};
-use crate::statement::{AlterClause, CharsetName, ColumnDefinition, CreateTable, Key, KeyColumns, Place};
+use crate::statement::{AlterClause, CharsetName, ColumnDefinition, CreateTable, Key, KeyColumns, MOST_COLUMNS, Place};
+use std::collections::BTreeSet;
 
 /// Why a clause does not fit the table, for a person.
 pub(crate) type Misfit = String;
@@ -58,6 +59,9 @@ impl Alteration {
     pub(crate) fn clause(&mut self, clause: &AlterClause, inherited: Option<&str>) -> Result<(), Misfit> {
         match clause {
             AlterClause::AddColumn { column, if_not_exists: true, .. } if self.table.column(&column.name).is_some() => {
+            }
+            AlterClause::AddColumn { .. } if self.table.columns.len() >= MOST_COLUMNS => {
+                return Err(format!("the table would have more than {MOST_COLUMNS} columns"));
             }
             AlterClause::AddColumn { column, place, .. } => {
                 let new = column_of(column, self.table.default_charset.as_deref());
@@ -134,10 +138,9 @@ impl Alteration {
 
     /// The table after all clauses.
     pub(crate) fn finish(mut self) -> Result<Table, Misfit> {
-        for (n, column) in self.table.columns.iter().enumerate() {
-            if self.table.column_index(&column.name) != Some(n) {
-                return Err(format!("the table would have two columns {}", column.name));
-            }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.table.columns.iter().find(|column| !names.insert(column.name.to_lowercase())) {
+            return Err(format!("the table would have two columns {}", twice.name));
         }
         let old_key = std::mem::take(&mut self.table.primary_key);
         if !self.drop_key {

@@ -115,7 +115,10 @@ impl Tables {
     pub fn apply_record(&mut self, record: &Record) -> Result<Vec<Effect>, ParseError> {
         let context = Context { database: record.database.as_deref(), ..Context::default() };
         if record.changes.is_empty() {
-            return record.ddl.as_deref().map_or_else(|| Ok(Vec::new()), |ddl| self.apply(ddl, &context));
+            let Some(ddl) = record.ddl.as_deref() else { return Ok(Vec::new()) };
+            // Debezium writes CREATE UNIQUE INDEX without its first word.
+            let cut = ddl.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("unique "));
+            return if cut { self.apply(&format!("CREATE {ddl}"), &context) } else { self.apply(ddl, &context) };
         }
         for change in &record.changes {
             let previous = change.previous_id.clone().or_else(|| renamed(record, change));

@@ -203,18 +203,13 @@ fn text_attributes(
     words: &mut Vec<String>,
     data_type: &mut DataType,
 ) -> Result<(), Unexpected> {
-    // BINARY (the binary collation) is part of the type's name unless a word for a character set is in front of it. Of
-    // ENUM and SET it is left out: it would hide the type.
-    let mut named = data_type.options.is_empty();
+    // BINARY (the binary collation) is part of the type's name unless ASCII, UNICODE or BYTE is there too. Of ENUM and
+    // SET it is left out: it would hide the type.
+    let (mut binary, mut hidden) = (false, !data_type.options.is_empty());
     loop {
-        if cursor.is_any(&["ASCII", "UNICODE", "BYTE"]) {
-            named = false;
-        }
+        hidden |= cursor.is_any(&["ASCII", "UNICODE", "BYTE"]);
         if cursor.accept("BINARY") {
-            if named {
-                words.push("BINARY".to_owned());
-                named = false;
-            }
+            binary = true;
         } else if cursor.accept("ASCII") {
             data_type.charset = Some(CharsetName::Named("latin1".to_owned()));
         } else if cursor.accept("UNICODE") {
@@ -224,9 +219,13 @@ fn text_attributes(
         } else if let Some(charset) = charset_clause(cursor)? {
             data_type.charset = Some(charset);
         } else {
-            return Ok(());
+            break;
         }
     }
+    if binary && !hidden {
+        words.push("BINARY".to_owned());
+    }
+    Ok(())
 }
 
 /// `CHARACTER SET x`, `CHAR SET x` or `CHARSET x`, with an optional `=`.

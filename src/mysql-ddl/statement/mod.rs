@@ -396,3 +396,5 @@ fn parse_one(source: &str, tokens: &[Token]) -> Result<Parsed, ParseError> {
 /// The token under the cursor does not fit. The cursor says where that is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unexpected;
+
+pub(crate) use create::MOST_COLUMNS;

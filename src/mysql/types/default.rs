@@ -5,7 +5,7 @@
 
 use model::DateTime;
 use mysql_ddl::{Column, DefaultText};
-use record::{Type, Value, Write};
+use record::{Value, Write};
 
 use super::{Kind, Mapping, decimal_digits, time};
 use crate::config::ValueConfig;
@@ -245,20 +245,6 @@ fn fraction_text(micros: i64, digits: Option<usize>) -> String {
         None => text.trim_end_matches('0'),
     };
     if kept.is_empty() { String::new() } else { format!(".{kept}") }
-}
-
-/// The schema type a default has to have; kept here so that a wrong pairing is caught by tests.
-#[cfg(test)]
-pub(super) fn fits(value: &Value, ty: Type) -> bool {
-    matches!(
-        (value, ty),
-        (Value::Int(_), Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64)
-            | (Value::Bool(_), Type::Boolean)
-            | (Value::Float(_), Type::Float32)
-            | (Value::Double(_), Type::Float64)
-            | (Value::Text(_), Type::String)
-            | (Value::Bytes(_) | Value::Decimal { .. }, Type::Bytes)
-    )
 }
 
 #[cfg(test)]

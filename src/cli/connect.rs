@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect::{cluster::KafkaCluster, daemon::Daemon, logging::Loggers, worker::WorkerConfig};
+use ::connect::{cluster::KafkaCluster, daemon::Daemon, logging::Loggers, worker::WorkerConfig};
 use engine::plugin::ConnectorPlugin;
 use mysql::MySqlPlugin;
 use tracing_subscriber::layer::SubscriberExt;
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<(), Failed> {
     let subscriber = tracing_subscriber::registry().with(loggers.layer(std::io::stdout()));
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Failed::new(1, format!("logging cannot be set up: {error}")))?;
-    let failed = |error: connect::error::StartError| Failed::new(error.exit_code(), error.to_string());
+    let failed = |error: ::connect::error::StartError| Failed::new(error.exit_code(), error.to_string());
     let worker = WorkerConfig::load(&args.worker).map_err(failed)?;
     let plugins: Vec<Arc<dyn ConnectorPlugin>> = vec![Arc::new(MySqlPlugin)];
     let daemon = Daemon {

@@ -2,7 +2,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this crate talks to a terminal")]
 
 mod args;
+mod connect;
 mod decode;
+mod logs;
+mod pipeline;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -33,7 +37,10 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Command::Man { folder } => man(&folder),
-        _ => Err(Failed::new(1, "not wired yet")),
+        Command::Connect(args) => connect::run(&args),
+        Command::Pipeline(args) => pipeline::run(&args),
+        Command::Generate(args) => pipeline::generate(&args),
+        Command::Offsets(_) => Err(Failed::new(1, "not wired yet")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -108,15 +108,15 @@ pub trait ConfigBacking: Send + Sync {
     /// All connectors, after reading the topic to its present end.
     fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, StoredConnector>, Failure>>;
 
-    /// Writes `connector-<c>`; `None` is a tombstone.
+    /// Writes `connector-<c>`; `None` writes tombstones for it and for `target-state-<c>`.
     fn put_connector<'a>(
         &'a self,
         connector: &'a str,
         config: Option<&'a RawConfig>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
-    /// Writes `target-state-<c>` with `state` and `state.v2`; `None` is a tombstone.
-    fn put_target<'a>(&'a self, connector: &'a str, target: Option<TargetState>) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Writes `target-state-<c>` with `state` and `state.v2`.
+    fn put_target<'a>(&'a self, connector: &'a str, target: TargetState) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Writes `task-<c>-<t>` for each task, then `commit-<c>`.
     fn put_tasks<'a>(&'a self, connector: &'a str, tasks: &'a [RawConfig]) -> BoxFuture<'a, Result<(), Failure>>;

@@ -315,7 +315,7 @@ impl Herder {
             }
             let stored = StoredConnector { config, target: target.unwrap_or_default(), tasks: None };
             let configs = herder.inner.shop.services.configs();
-            if target.is_some() {
+            if let Some(target) = target {
                 configs.put_target(&name, target).await?;
             }
             configs.put_connector(&name, Some(&stored.config)).await?;
@@ -399,9 +399,7 @@ impl Herder {
         self.call("deleting a connector", async move {
             let _one = herder.inner.writes.lock().await;
             let (connector, _) = herder.find(&name)?;
-            let configs = herder.inner.shop.services.configs();
-            configs.put_connector(&name, None).await?;
-            configs.put_target(&name, None).await?;
+            herder.inner.shop.services.configs().put_connector(&name, None).await?;
             *lock(&connector.desired) = None;
             tracing::info!(connector = name, "Successfully processed removal of connector '{name}'");
             herder.later(connector, |herder, connector| async move { herder.apply_delete(&connector).await });
@@ -424,7 +422,7 @@ impl Herder {
             if target == TargetState::Stopped {
                 configs.put_tasks(&name, &[]).await?;
             }
-            configs.put_target(&name, Some(target)).await?;
+            configs.put_target(&name, target).await?;
             connector.change(|desired| {
                 desired.target = target;
                 if target == TargetState::Stopped {

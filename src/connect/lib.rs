@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod backing;
+pub mod cluster;
 pub mod converters;
 pub mod daemon;
 pub mod error;

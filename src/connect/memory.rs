@@ -73,10 +73,9 @@ impl ConfigBacking for InMemory {
         future::ready(result).boxed()
     }
 
-    fn put_target<'a>(&'a self, connector: &'a str, target: Option<TargetState>) -> BoxFuture<'a, Result<(), Failure>> {
-        let word = target.map_or("tombstone", TargetState::word);
-        let result = self.0.write(format!("target-state-{connector} {word}"));
-        if let (Ok(()), Some(target)) = (&result, target) {
+    fn put_target<'a>(&'a self, connector: &'a str, target: TargetState) -> BoxFuture<'a, Result<(), Failure>> {
+        let result = self.0.write(format!("target-state-{connector} {}", target.word()));
+        if result.is_ok() {
             lock(&self.0.connectors).entry(connector.to_owned()).or_default().target = target;
         }
         future::ready(result).boxed()

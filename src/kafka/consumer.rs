@@ -152,7 +152,8 @@ impl PipelineConsumer {
         let mut list = TopicPartitionList::with_capacity(from.len());
         for ((topic, partition), offset) in from {
             let offset = offset.map_or(Offset::Beginning, Offset::Offset);
-            list.add_partition_offset(topic, *partition, offset).map_err(|e| failed("Partitions cannot be assigned", &e))?;
+            list.add_partition_offset(topic, *partition, offset)
+                .map_err(|e| failed("Partitions cannot be assigned", &e))?;
         }
         self.consumer.assign(&list).map_err(|e| failed("Partitions cannot be assigned", &e))
     }
@@ -299,9 +300,9 @@ impl TransactionalProducer {
     /// A fenced producer's first calls succeed: the fatal error tells.
     fn alive(&self) -> Result<(), TaskError> {
         match self.producer.client().fatal_error() {
-            Some((code, text)) => {
-                Err(TaskError::Transient(Failure::new("The producer of transactions has ended").caused_by(format!("{code}: {text}"))))
-            }
+            Some((code, text)) => Err(TaskError::Transient(
+                Failure::new("The producer of transactions has ended").caused_by(format!("{code}: {text}")),
+            )),
             None => Ok(()),
         }
     }
@@ -310,7 +311,13 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// The record is refused; abort the transaction.
-    pub fn send(&self, topic: &str, partition: Option<i32>, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), TaskError> {
+    pub fn send(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), TaskError> {
         let mut record =
             BaseRecord { topic, partition, payload: value, key, timestamp: None, headers: None, delivery_opaque: () };
         loop {
@@ -344,7 +351,9 @@ impl TransactionalProducer {
         let refused = self.producer.context().failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (committed, refused) {
             (Ok(()), None) => Ok(()),
-            (_, Some((topic, error))) => Err(failed(&format!("A record for topic '{topic}' was not delivered"), &error)),
+            (_, Some((topic, error))) => {
+                Err(failed(&format!("A record for topic '{topic}' was not delivered"), &error))
+            }
             (Err(error), None) => Err(failed("A transaction was not committed", &error)),
         }
     }

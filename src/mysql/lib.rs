@@ -3,7 +3,7 @@
 //! Reads and decides positions; never produces, never stores, never retries on a policy of its own.
 
 pub mod catalog;
-mod charset;
+pub mod charset;
 pub mod client;
 pub mod config;
 mod connector;
@@ -23,7 +23,7 @@ mod snapshot;
 mod statements;
 mod streaming;
 mod table_maps;
-mod types;
+pub mod types;
 
 pub use connector::REPORTED_VERSION;
 pub use plugin::MySqlPlugin;

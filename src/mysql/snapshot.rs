@@ -246,7 +246,7 @@ impl Snapshot<'_> {
             changes.push(DdlChange {
                 database: id.namespace().to_owned(),
                 ddl,
-                tables: vec![name.clone()],
+                tables: [name.clone()].into(),
                 changes: vec![TableChange { kind: ChangeKind::Drop, id: name, previous_id: None, table: None }],
             });
         }
@@ -264,7 +264,7 @@ impl Snapshot<'_> {
                 database: database.name.clone(),
                 ddl: format!("USE {name}"),
                 changes: Vec::new(),
-                tables: Vec::new(),
+                tables: [].into(),
             });
             for (_, statement) in tables {
                 self.change(statement, Some(&database.name), &mut changes)?;

@@ -168,13 +168,13 @@ impl Statements<'_> {
         let of_one = |change: TableChange| DdlChange {
             database: change.id.database.clone(),
             ddl: text.to_owned(),
-            tables: vec![change.id.clone()],
+            tables: [change.id.clone()].into(),
             changes: vec![change],
         };
         let mut records: Vec<DdlChange> = changes.into_iter().map(of_one).collect();
         if records.is_empty() {
             let database = tables.first().map_or(database, |id| &id.database).to_owned();
-            records.push(DdlChange { database, ddl: text.to_owned(), changes: Vec::new(), tables });
+            records.push(DdlChange { database, ddl: text.to_owned(), changes: Vec::new(), tables: tables.into() });
         }
         for change in &records {
             self.emit(change, out).await?;

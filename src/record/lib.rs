@@ -23,6 +23,8 @@ mod mapper;
 pub mod naming;
 pub mod number;
 mod plan;
+pub mod reader;
+pub mod reference;
 pub mod regex;
 mod schema;
 pub mod schema_change;

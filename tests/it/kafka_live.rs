@@ -112,10 +112,14 @@ fn read_all(bootstrap: &str, topic: &str) -> Vec<Read> {
         assert!(Instant::now() < end, "{topic} was not read to its end");
         match consumer.poll(Duration::from_millis(200)).expect("a record") {
             Polled::Record(m) => {
-                let headers = m.headers().map(|h| {
-                    h.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
-                });
-                out.push((m.partition(), m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec), headers.unwrap_or_default()));
+                let headers =
+                    m.headers().map(|h| h.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect());
+                out.push((
+                    m.partition(),
+                    m.key().map(<[u8]>::to_vec),
+                    m.payload().map(<[u8]>::to_vec),
+                    headers.unwrap_or_default(),
+                ));
             }
             Polled::End(_) => ended += 1,
             Polled::Nothing => {}
@@ -158,17 +162,24 @@ fn records_arrive_where_java_puts_them_with_headers_and_tombstones() {
     assert_eq!(topics, ["live-data", "live-marks"]);
     assert!(harness.sink.take_new_topics().is_empty());
 
-    assert_eq!(cluster(bootstrap).topic_configs("live-data").expect("configs").get("cleanup.policy").map(String::as_str), Some("compact"));
+    assert_eq!(
+        cluster(bootstrap).topic_configs("live-data").expect("configs").get("cleanup.policy").map(String::as_str),
+        Some("compact")
+    );
     let found = read_all(bootstrap, "live-data");
     let mut last: HashMap<Vec<u8>, i64> = HashMap::new();
     for (at, key, value, headers) in &found {
         let key = key.as_deref().expect("a key");
         assert_eq!(*at, partition(key, 5));
-        let value: i64 = std::str::from_utf8(value.as_deref().expect("a value")).expect("text").parse().expect("a number");
+        let value: i64 =
+            std::str::from_utf8(value.as_deref().expect("a value")).expect("text").parse().expect("a number");
         let before = last.insert(key.to_vec(), value);
         assert_eq!(before.unwrap_or(-1) + 1, value, "in order per key");
-        let expected: Vec<(String, Option<Vec<u8>>)> =
-            vec![("__debezium.newkey".into(), Some(key.to_vec())), ("empty".into(), Some(vec![])), ("null".into(), None)];
+        let expected: Vec<(String, Option<Vec<u8>>)> = vec![
+            ("__debezium.newkey".into(), Some(key.to_vec())),
+            ("empty".into(), Some(vec![])),
+            ("null".into(), None),
+        ];
         assert_eq!(*headers, expected);
     }
     let marks = read_all(bootstrap, "live-marks");
@@ -195,14 +206,19 @@ fn a_record_that_is_too_large_ends_the_sink_with_the_remedy() {
     assert_eq!(harness.results(), [Err(error)]);
 
     // Our client lets it pass, the topic does not.
-    cluster(broker().bootstrap()).create(&new_topic("live-narrow", 1, &[("max.message.bytes", "2000")])).expect("created");
+    cluster(broker().bootstrap())
+        .create(&new_topic("live-narrow", 1, &[("max.message.bytes", "2000")]))
+        .expect("created");
     let mut harness = Harness::new(broker().bootstrap(), &[("producer.override.max.request.size", "2000000")], 8 << 20);
     let mut records = RecordBuffer::default();
     records.push(&"live-narrow".into(), None, None, Some(&large), &[]);
     harness.produce(&records).expect("accepted");
     harness.sink.flush(Duration::from_secs(10));
     let results = harness.results();
-    assert!(matches!(results.as_slice(), [Err(TaskError::Definite(f))] if f.to_string().contains("max.message.bytes")), "{results:?}");
+    assert!(
+        matches!(results.as_slice(), [Err(TaskError::Definite(f))] if f.to_string().contains("max.message.bytes")),
+        "{results:?}"
+    );
 }
 
 #[test]
@@ -343,7 +359,8 @@ async fn a_topic_that_ends_in_marks_of_transactions_is_read_to_its_end() {
     .expect("transactions");
     let clients = LogClients::of_worker(&worker, "live-marked-offsets").expect("clients");
     let begun = Instant::now();
-    let store = OffsetStore::open(LogTopic::of_worker(&worker, "offset.storage").expect("topic"), clients).await.expect("open");
+    let store =
+        OffsetStore::open(LogTopic::of_worker(&worker, "offset.storage").expect("topic"), clients).await.expect("open");
     let found = store.read("c", &server).await.expect("read").expect("an offset");
     assert_eq!(found.offset, Some(object(json!({"n": 1}))));
     assert!(begun.elapsed() < Duration::from_secs(10), "waited for what never comes");
@@ -354,11 +371,14 @@ async fn configurations_and_statuses_survive_and_are_announced() {
     let worker = worker(broker().bootstrap(), "live-configs");
     let clients = || LogClients::of_worker(&worker, "live-configs-configs").expect("clients");
     let open = || async {
-        ConfigTopic::open(LogTopic::of_worker(&worker, "config.storage").expect("topic"), clients()).await.expect("open")
+        ConfigTopic::open(LogTopic::of_worker(&worker, "config.storage").expect("topic"), clients())
+            .await
+            .expect("open")
     };
     let topic = open().await;
     let mut events = topic.events();
-    let config = BTreeMap::from([("name".to_owned(), Some("c".to_owned())), ("p".to_owned(), Some("${file:x:y}".to_owned()))]);
+    let config =
+        BTreeMap::from([("name".to_owned(), Some("c".to_owned())), ("p".to_owned(), Some("${file:x:y}".to_owned()))]);
     topic.put_connector("c", &config, Some(TargetState::Stopped)).await.expect("put");
     let seen = topic.snapshot();
     let c = seen.connector("c").expect("in the snapshot at once");
@@ -373,12 +393,17 @@ async fn configurations_and_statuses_survive_and_are_announced() {
     }
     let again = open().await;
     assert_eq!(again.snapshot(), topic.snapshot());
-    assert_eq!(again.snapshot().connector("c").map(|c| (c.target, c.tasks.clone())), Some((TargetState::Started, vec![config])));
+    assert_eq!(
+        again.snapshot().connector("c").map(|c| (c.target, c.tasks.clone())),
+        Some((TargetState::Started, vec![config]))
+    );
     topic.remove_connector("c").await.expect("removed");
     assert_eq!(again.refresh().await.expect("read").connectors().count(), 0);
 
     let open = || async {
-        StatusTopic::open(LogTopic::of_worker(&worker, "status.storage").expect("topic"), clients()).await.expect("open")
+        StatusTopic::open(LogTopic::of_worker(&worker, "status.storage").expect("topic"), clients())
+            .await
+            .expect("open")
     };
     let statuses = open().await;
     let failed = Status {
@@ -430,14 +455,17 @@ async fn schema_history_is_made_appended_and_read() {
     history.ensure().await.expect("made");
     history.ensure().await.expect("there");
     assert_eq!(history.read().await, Ok(Some(vec![])));
-    let documents: Vec<String> = (0..300).map(|n| format!("{{\n  \"ddl\" : \"{n} {}\"\n}}", "ä".repeat(n * 10))).collect();
+    let documents: Vec<String> =
+        (0..300).map(|n| format!("{{\n  \"ddl\" : \"{n} {}\"\n}}", "ä".repeat(n * 10))).collect();
     for document in &documents {
         history.append(document).await.expect("appended");
     }
     assert_eq!(history.read().await, Ok(Some(documents)));
     let configs = tokio::task::spawn_blocking(|| cluster(broker().bootstrap()).topic_configs("live-history")).await;
     let configs = configs.expect("a thread").expect("configs");
-    for (key, value) in [("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")] {
+    for (key, value) in
+        [("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")]
+    {
         assert_eq!(configs.get(key).map(String::as_str), Some(value), "{key}");
     }
 }
@@ -446,16 +474,21 @@ async fn schema_history_is_made_appended_and_read() {
 async fn one_member_and_no_other() {
     let worker = worker(broker().bootstrap(), "live-group");
     let store = LogTopic::of_worker(&worker, "config.storage").expect("topic");
-    let _topic = ConfigTopic::open(store, LogClients::of_worker(&worker, "live-group").expect("clients")).await.expect("open");
+    let _topic =
+        ConfigTopic::open(store, LogClients::of_worker(&worker, "live-group").expect("clients")).await.expect("open");
     let member = |instance: &str| {
-        MemberSettings::of_worker(&worker, &format!("connect-{instance}:8083"), instance, "live-group-configs").expect("settings")
+        MemberSettings::of_worker(&worker, &format!("connect-{instance}:8083"), instance, "live-group-configs")
+            .expect("settings")
     };
     let first = Membership::join(member("b")).await.expect("alone");
     let begun = Instant::now();
     let error = Membership::join(member("a")).await.expect_err("two");
     assert!(begun.elapsed() >= Duration::from_secs(6), "a ghost is given its session timeout");
     let text = error.to_string();
-    assert!(text.contains("'live-group' is in use by another Connect worker") && text.contains("connect-b:8083"), "{text}");
+    assert!(
+        text.contains("'live-group' is in use by another Connect worker") && text.contains("connect-b:8083"),
+        "{text}"
+    );
     assert_eq!(*first.lost().borrow(), None);
 
     // The same instance takes over at once; the one before is told.
@@ -475,7 +508,10 @@ fn a_broker_that_is_not_there_is_said() {
     let error = cluster("127.0.0.1:1").reach(Duration::from_secs(2)).expect_err("nobody listens");
     assert!(error.is_transient() && begun.elapsed() < Duration::from_secs(5), "{error}");
     let text = error.to_string();
-    assert!(text.contains("127.0.0.1:1") && text.contains("within 2 s") && text.contains("bootstrap.servers"), "{text}");
+    assert!(
+        text.contains("127.0.0.1:1") && text.contains("within 2 s") && text.contains("bootstrap.servers"),
+        "{text}"
+    );
     let id = cluster(broker().bootstrap()).reach(Duration::from_secs(10)).expect("reached");
     assert!(id.is_some_and(|id| !id.is_empty()));
 }

@@ -31,8 +31,14 @@ async fn runs_connectors_of_the_command_line_and_stops_cleanly() {
         path
     };
     let files = vec![
-        file("a.json", "{\"name\":\"a\",\"connector.class\":\"MySqlConnector\",\"topic.prefix\":\"a\",\"tasks.max\":1}"),
-        file("b.json", "{\"name\":\"b\",\"initial_state\":\"paused\",\"config\":{\"connector.class\":\"MySql\",\"topic.prefix\":\"b\"}}"),
+        file(
+            "a.json",
+            "{\"name\":\"a\",\"connector.class\":\"MySqlConnector\",\"topic.prefix\":\"a\",\"tasks.max\":1}",
+        ),
+        file(
+            "b.json",
+            "{\"name\":\"b\",\"initial_state\":\"paused\",\"config\":{\"connector.class\":\"MySql\",\"topic.prefix\":\"b\"}}",
+        ),
         file("c.properties", "name=c\nconnector.class = MySqlConnector \ntopic.prefix=c\n"),
     ];
     let memory = InMemory::default();
@@ -62,7 +68,10 @@ async fn runs_connectors_of_the_command_line_and_stops_cleanly() {
     assert_eq!(stored["b"].target, TargetState::Paused);
     assert_eq!(stored["c"].config["connector.class"], "MySqlConnector");
     let statuses = crate::lock(&memory.0.statuses).clone();
-    assert!(statuses.connectors.values().all(|status| status.state == crate::backing::State::Unassigned), "{statuses:?}");
+    assert!(
+        statuses.connectors.values().all(|status| status.state == crate::backing::State::Unassigned),
+        "{statuses:?}"
+    );
 }
 
 #[tokio::test]
@@ -76,7 +85,10 @@ async fn a_port_in_use_is_named() {
         let error = daemon(&more, Vec::new()).run(std::future::pending()).await.unwrap_err();
         assert_eq!(error.exit_code(), 3);
         let text = error.to_string();
-        assert!(text.contains(&format!("port {port}")) && text.ends_with(&format!("another port with {key}")), "{text}");
+        assert!(
+            text.contains(&format!("port {port}")) && text.ends_with(&format!("another port with {key}")),
+            "{text}"
+        );
     }
 }
 

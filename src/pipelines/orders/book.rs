@@ -4,7 +4,8 @@
 //! reflects exactly the changes below the positions it holds. What it holds under the bookkeeping's namespace:
 //! `epoch` (see `recovery`), `positions` (next offset by partition), `state`, `lines`, `products:{order}` (the rows'
 //! index), `sent` (orders whose message was claimed), `outbox:{partition}` (the message claimed by an offset, until its
-//! transaction is known to be committed), `ready` (how far `sent` was read from the output topic).
+//! transaction is known to be committed), `ready` (how far `sent` was read from the output topic), `barriers` (while
+//! rebuilding: how far each partition must come again).
 
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub(crate) enum Outcome {
     Old { claim: Option<String> },
     /// Redis no longer holds what this worker knows it held.
     Lost,
+    /// This partition is rebuilt, another is not yet.
+    Wait,
     /// The bookkeeping was rebuilt, or is being, under another epoch.
     OtherEpoch,
 }
@@ -134,6 +137,11 @@ impl Book {
         self.book.hset(key("positions"), partition, offset)
     }
 
+    /// Lets a partition pass its barrier, because it has no more records.
+    pub(crate) fn remove_barrier(&mut self, partition: &str) -> RedisResult<()> {
+        self.book.hdel(key("barriers"), partition)
+    }
+
     /// Applies steps in their order, in one round trip.
     pub(crate) fn apply(&mut self, epoch: &str, steps: &[Step<'_>]) -> RedisResult<Vec<Outcome>> {
         let mut pipeline = redis::pipe();
@@ -196,6 +204,7 @@ fn outcome(value: Value) -> RedisResult<Outcome> {
     match text(0)?.as_str() {
         "epoch" => Ok(Outcome::OtherEpoch),
         "lost" => Ok(Outcome::Lost),
+        "wait" => Ok(Outcome::Wait),
         "old" => Ok(Outcome::Old { claim: optional(1)? }),
         "ok" => Ok(Outcome::Applied {
             order: text(2)?,

@@ -5,6 +5,7 @@
 -- Answers:
 --   {"epoch"}                  the bookkeeping belongs to another epoch: recover first
 --   {"lost"}                   what the caller knows to be applied is not here: Redis lost it
+--   {"wait"}                   this partition is rebuilt, another is not yet: ask again later
 --   {"old", claim|""}          this offset was applied before; the claim it made, if any
 --   {"ok", kind, order, products, wanted|"", claim|"", complete}
 local ns, data, book = ARGV[1], ARGV[2], ARGV[3]
@@ -49,7 +50,23 @@ end
 if offset < position then
   return { 'old', in_book('HGET', outbox_key, ARGV[7]) or '' }
 end
+-- While Redis is rebuilt, every partition that was read before has a barrier where it had come to. Below the barriers
+-- nothing is announced: what was complete there was announced then, and the two topics do not meet now as they did.
+-- Nobody passes its barrier before all have reached theirs.
+local barrier_key = ns .. ':barriers'
+local barrier = tonumber(in_book('HGET', barrier_key, partition) or '')
+if barrier and offset >= barrier then
+  in_book('HDEL', barrier_key, partition)
+  barrier = nil
+end
+local rebuilding = in_book('HLEN', barrier_key) > 0
+if rebuilding and not barrier then
+  return { 'wait' }
+end
 in_book('HSET', position_key, partition, string.format('%.0f', offset + 1))
+if barrier and offset + 1 >= barrier then
+  in_book('HDEL', barrier_key, partition)
+end
 
 local function counts_key(order)
   return ns .. ':products:' .. order
@@ -155,7 +172,7 @@ local function check(order)
   if in_book('SISMEMBER', sent_key, order) == 1 then
     -- Also restores the status after a rebuild; a later status set by others stays.
     in_data('SET', 'order_status:' .. order, 'checking', 'NX')
-  elseif complete then
+  elseif complete and not rebuilding then
     in_book('SADD', sent_key, order)
     in_data('SET', 'order_status:' .. order, 'checking')
     local message = { order, info[1] or '', info[2] or '', info[3] }

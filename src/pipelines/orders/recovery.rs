@@ -17,10 +17,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{ClientConfig, Message, consumer::Consumer};
+use rdkafka::{
+    ClientConfig, Message,
+    consumer::{BaseConsumer, Consumer},
+};
 use redis::Commands;
 
-use super::book::{Book, Epoch, NAMESPACE, key};
+use super::{
+    book::{Book, Epoch, NAMESPACE, key},
+    config::Config,
+};
 use crate::runtime::{Error, Shutdown, kafka};
 
 /// A rebuilder that is silent for so long is taken for dead.
@@ -31,7 +37,7 @@ const LOCK_MS: i64 = 15_000;
 pub(crate) fn ensure_epoch(
     book: &mut Book,
     client: &ClientConfig,
-    ready_topic: &str,
+    config: &Config,
     distrusted: Option<&str>,
     shutdown: &Shutdown,
 ) -> Result<Option<String>, Error> {
@@ -55,7 +61,7 @@ pub(crate) fn ensure_epoch(
             let state = book.epoch()?;
             let done = matches!(&state, Epoch::Ready(epoch)
                 if book.is_of_this_server(epoch) && distrusted != Some(epoch.as_str()));
-            let result = if done { Ok(true) } else { rebuild(book, client, ready_topic, &state, &token, shutdown) };
+            let result = if done { Ok(true) } else { rebuild(book, client, config, &state, &token, shutdown) };
             release(book, &token)?;
             if !result? {
                 return Ok(None);
@@ -69,7 +75,7 @@ pub(crate) fn ensure_epoch(
 fn rebuild(
     book: &mut Book,
     client: &ClientConfig,
-    ready_topic: &str,
+    config: &Config,
     state: &Epoch,
     token: &str,
     shutdown: &Shutdown,
@@ -87,19 +93,58 @@ fn rebuild(
         (false, _) => tracing::warn!("Redis was restarted or fell back: checking what it still holds"),
     }
     if full {
-        let _: () = book
-            .bookkeeping()
-            .del(&[key("positions"), key("state"), key("lines"), key("meta"), key("sent"), key("ready")][..])?;
+        let _: () =
+            book.bookkeeping().del(
+                &[
+                    key("positions"),
+                    key("state"),
+                    key("lines"),
+                    key("meta"),
+                    key("sent"),
+                    key("ready"),
+                    key("barriers"),
+                ][..],
+            )?;
         for pattern in ["outbox:*", "products:*"] {
             unlink_matching(book, &key(pattern), token)?;
         }
     }
-    let Some(sent) = read_sent(book, client, ready_topic, token, shutdown)? else { return Ok(false) };
+    let Some(sent) = read_sent(book, client, &config.output.ready_topic, token, shutdown)? else { return Ok(false) };
+    for (topic, group) in [
+        (&config.input.orders_topic, &config.input.orders_group),
+        (&config.input.order_details_topic, &config.input.order_details_group),
+    ] {
+        set_barriers(book, client, topic, group)?;
+    }
     renew(book, token)?;
     let epoch = format!("{}:{}", uuid::Uuid::new_v4(), book.run_id);
     let _: () = book.bookkeeping().set(key("epoch"), epoch)?;
     tracing::info!(announced_before = sent, "Redis can be trusted again");
     Ok(true)
+}
+
+/// Notes how far each partition had come, where Redis holds less; see `fold.lua`. A partition whose offset was set back
+/// by an unfinished rebuilding keeps its barrier.
+fn set_barriers(book: &mut Book, client: &ClientConfig, topic: &str, group: &str) -> Result<(), Error> {
+    let consumer: BaseConsumer = client
+        .clone()
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .create()?;
+    for (partition, (low, end)) in kafka::ends(&consumer, topic)? {
+        let name = format!("{topic}/{partition}");
+        let Some(committed) = kafka::committed(&consumer, topic, partition)? else { continue };
+        let known: Option<i64> = book.bookkeeping().hget(key("barriers"), &name)?;
+        let barrier = committed.max(known.unwrap_or(0));
+        let begin = book.position(&name)?.unwrap_or(low).max(low);
+        if barrier > begin && barrier <= end {
+            let _: () = book.bookkeeping().hset(key("barriers"), &name, barrier)?;
+        } else if known.is_some() {
+            book.remove_barrier(&name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the announced orders that `sent` may lack. Returns how many were read, `None` when asked to stop.

@@ -182,6 +182,8 @@ struct Session<'a> {
     /// Partition names as the bookkeeping has them.
     names: BTreeMap<i32, String>,
     doubt_settled: bool,
+    /// Partitions whose end was reached since the last look.
+    exhausted: BTreeSet<i32>,
 }
 
 struct Input {
@@ -255,14 +257,8 @@ impl Worker {
             Distrust::Of(epoch) => Some(epoch.as_str()),
             _ => None,
         };
-        let epoch = recovery::ensure_epoch(
-            &mut book,
-            &shared.client,
-            &shared.config.output.ready_topic,
-            distrusted,
-            &shared.shutdown,
-        )?
-        .ok_or(Halt::Stop)?;
+        let epoch = recovery::ensure_epoch(&mut book, &shared.client, &shared.config, distrusted, &shared.shutdown)?
+            .ok_or(Halt::Stop)?;
         if distrusted.is_some() {
             self.distrust = Distrust::Settled;
         }
@@ -295,6 +291,7 @@ impl Worker {
             .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "earliest")
             .set("allow.auto.create.topics", "false")
+            .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "100")
             .create_with_context(GroupEvents::default())?;
         consumer.subscribe(&[&self.topic])?;
@@ -314,6 +311,7 @@ impl Worker {
             known: BTreeMap::new(),
             names: BTreeMap::new(),
             doubt_settled,
+            exhausted: BTreeSet::new(),
         };
         let result = session.work();
         for partition in session.known.keys() {
@@ -396,10 +394,14 @@ impl Session<'_> {
                         Ok(operation) => (operation, None),
                         Err(malformed) => (Operation::Skip, Some(malformed)),
                     };
+                    self.exhausted.remove(&message.partition());
                     batch.push(Input { message: message.detach(), operation, malformed });
                     if mem::take(told_waiting) {
                         self.shared.progress.doing(&self.worker.name, &self.worker.topic, RUNNING);
                     }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.exhausted.insert(partition);
                 }
                 Some(Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
@@ -503,7 +505,10 @@ impl Session<'_> {
             match self.book.probe(&self.epoch, &name, expected)? {
                 Outcome::Lost => return Err(Halt::Doubt(self.epoch.clone())),
                 Outcome::OtherEpoch => return Err(Halt::Again(None)),
-                Outcome::Applied { .. } | Outcome::Old { .. } => {}
+                Outcome::Applied { .. } | Outcome::Old { .. } | Outcome::Wait => {}
+            }
+            if self.exhausted.remove(&partition) {
+                self.book.remove_barrier(&name)?;
             }
             // An answer that does not come leaves the last known end.
             if let Ok((_, end)) =
@@ -526,7 +531,7 @@ impl Session<'_> {
                 ends.insert(partition, offset.saturating_add(1));
                 lines.push(format!("Processing message from partition {partition}, offset {offset}"));
                 let claim = match outcome {
-                    Outcome::OtherEpoch => return Err(Halt::Again(None)),
+                    Outcome::OtherEpoch | Outcome::Wait => return Err(Halt::Again(None)),
                     Outcome::Lost => return Err(Halt::Doubt(self.epoch.clone())),
                     Outcome::Old { claim } => {
                         self.shared.progress.repeats.add(1);
@@ -617,8 +622,25 @@ impl Session<'_> {
                 Some(Step { partition, expected, offset: input.message.offset(), operation: &input.operation })
             })
             .collect();
-        let outcomes = self.book.apply(&self.epoch, &steps)?;
-        Ok(outcomes)
+        let mut done: Vec<Outcome> = Vec::with_capacity(steps.len());
+        let began = Instant::now();
+        loop {
+            let rest = steps.get(done.len()..).unwrap_or_default();
+            let mut outcomes = self.book.apply(&self.epoch, rest)?;
+            // What stands behind a step that must wait is asked again; where it was applied, the answer is "old".
+            let Some(first) = outcomes.iter().position(|outcome| *outcome == Outcome::Wait) else {
+                done.append(&mut outcomes);
+                return Ok(done);
+            };
+            done.extend(outcomes.drain(..first));
+            // Long before the group takes this consumer for dead.
+            if began.elapsed() > Duration::from_secs(60) {
+                return Err(Halt::Again(None));
+            }
+            if !self.shared.shutdown.pause(Duration::from_millis(100)) {
+                return Err(Halt::Stop);
+            }
+        }
     }
 
     /// Messages, dead letters and offsets, all or none.

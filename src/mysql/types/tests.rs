@@ -129,11 +129,17 @@ fn differences(path: &str, ours: &Value, theirs: &Value, out: &mut Vec<String>) 
                 .for_each(|(i, (a, b))| differences(&format!("{path}[{}]", name(b, i)), a, b, out));
         }
         _ if ours == theirs => {}
+        // The reader of the test is off by one bit for some exponents, and the two write exponents differently.
+        (Value::Number(a), Value::Number(b)) if close(a.as_f64(), b.as_f64()) => {}
         _ => out.push(format!("{path}: ours {ours}, theirs {theirs}")),
     }
 }
 
-fn check(case: &str, expected: &str, more: &[(&str, &str)], known: &[&str]) {
+fn close(a: Option<f64>, b: Option<f64>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| a.fract() != 0.0 && (a - b).abs() <= a.abs() * f64::EPSILON)
+}
+
+fn check(case: &str, expected: &str, more: &[(&str, &str)]) {
     let expected: Vec<Value> = serde_json::from_str(expected).unwrap();
     let ours = records(config(case, more));
     let mut theirs = expected
@@ -152,14 +158,13 @@ fn check(case: &str, expected: &str, more: &[(&str, &str)], known: &[&str]) {
         differences(&format!("{name}.after"), &value["payload"]["after"], &record["after"], &mut found);
     }
     assert!(theirs.next().is_none(), "{case}: records are missing");
-    found.retain(|line| !known.iter().any(|known| line.starts_with(known)));
     found.dedup();
     assert!(found.is_empty(), "{case}: {} differences\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
 fn default_modes() {
-    check("default", include_str!("testdata/default.json"), &[], &[]);
+    check("default", include_str!("testdata/default.json"), &[]);
 }
 
 #[test]
@@ -173,7 +178,7 @@ fn text_modes_and_column_rules() {
         ("column.truncate.to.3.chars", r".*\.v"),
         ("column.mask.with.4.chars", r".*\.l1,.*\.i"),
     ];
-    check("text", include_str!("testdata/text.json"), &more, &[]);
+    check("text", include_str!("testdata/text.json"), &more);
 }
 
 #[test]
@@ -187,7 +192,7 @@ fn connect_modes_key_columns_and_hashes() {
         ("column.mask.hash.v2.SHA-256.with.salt.s.1", r".*\.gbk"),
         ("column.mask.hash.SHA-256.with.salt.s.1", r".*\.v"),
     ];
-    check("connect", include_str!("testdata/connect.json"), &more, &[]);
+    check("connect", include_str!("testdata/connect.json"), &more);
 }
 
 #[test]
@@ -203,10 +208,10 @@ fn nanoseconds_adjusted_names_and_one_topic() {
         ("topic.replacement", "config-nanos.one"),
         ("topic.key.field.name", "_t"),
     ];
-    check("nanos", include_str!("testdata/nanos.json"), &more, &[]);
+    check("nanos", include_str!("testdata/nanos.json"), &more);
 }
 
 #[test]
 fn microseconds() {
-    check("micros", include_str!("testdata/micros.json"), &[("time.precision.mode", "microseconds")], &[]);
+    check("micros", include_str!("testdata/micros.json"), &[("time.precision.mode", "microseconds")]);
 }

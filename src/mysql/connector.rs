@@ -38,7 +38,6 @@ pub(crate) struct MySqlSource {
     partition: OffsetMap,
     history: Arc<dyn SchemaHistory>,
     metrics: Arc<ConnectorMetrics>,
-    settings: Arc<RecordSettings>,
     source: Arc<SourceShape>,
     emitter: Emitter,
     started: Option<Started>,
@@ -72,8 +71,8 @@ impl MySqlSource {
             heartbeat_interval: config.heartbeat.as_ref().map(|heartbeat| heartbeat.interval).unwrap_or_default(),
             heartbeat_query: config.heartbeat.as_ref().and_then(|heartbeat| heartbeat.query.clone()),
         };
-        let emitter = Emitter::new(names, server.clone(), source.clone(), settings.clone());
-        Self { config, server, partition, history, metrics, settings, source, emitter, started: None }
+        let emitter = Emitter::new(names, server.clone(), source.clone(), settings);
+        Self { config, server, partition, history, metrics, source, emitter, started: None }
     }
 
     fn takes_data(&self) -> bool {

@@ -27,11 +27,6 @@ fn config(line: &Value) -> ConfigMap {
     config
 }
 
-fn errors_of(pairs: &[(&str, &str)]) -> Vec<String> {
-    let set: serde_json::Map<String, Value> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
-    check(&config(&serde_json::json!({"set": set, "unset": []}))).into_iter().map(|(_, text)| text).collect()
-}
-
 #[test]
 fn rows_are_those_of_debezium() {
     let rows: Vec<Value> = serde_json::from_str(include_str!("testdata/options.json")).unwrap();

@@ -216,6 +216,11 @@ impl Validator {
                 definition.default_value = Some(own.class().to_owned());
                 recommended = converters::offered(role).iter().map(|class| (*class).to_owned()).collect();
             } else if name.strip_prefix(role.key()) == Some(".plugin.version") {
+                let class = config.get(role.key()).map_or(own.class(), |class| class.trim());
+                if !matches!(converters::known(role, class), Known::Here(_)) {
+                    let value = ValueInfo { visible: false, ..value_info(name, None, [], Vec::new()) };
+                    return ConfigInfo { definition: Some(definition), value };
+                }
                 definition.default_value = Some(CONNECT_VERSION.to_owned());
                 recommended.push(CONNECT_VERSION.to_owned());
             }

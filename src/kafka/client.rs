@@ -218,7 +218,12 @@ mod tests {
 
     #[test]
     fn internal_clients_use_unprefixed_keys() {
-        let worker = map(&[("bootstrap.servers", "b:1"), ("security.protocol", "SSL"), ("group.id", "g"), ("plugin.path", "/p")]);
+        let worker = map(&[
+            ("bootstrap.servers", "b:1"),
+            ("security.protocol", "SSL"),
+            ("group.id", "g"),
+            ("plugin.path", "/p"),
+        ]);
         let s = worker_client(Role::Consumer, &worker, "g-offsets", &[("isolation.level", "read_committed")])
             .unwrap_or_else(|p| panic!("{p:?}"));
         assert_eq!((s.get("security.protocol"), s.get("client.id")), (Some("ssl"), Some("g-offsets")));

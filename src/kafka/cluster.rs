@@ -170,7 +170,8 @@ impl Cluster {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let metadata = self.asker.client().fetch_metadata(Some("__consumer_offsets"), left.min(Duration::from_secs(1)));
+            let metadata =
+                self.asker.client().fetch_metadata(Some("__consumer_offsets"), left.min(Duration::from_secs(1)));
             self.serve();
             if metadata.is_ok() {
                 return Ok(self.asker.client().fetch_cluster_id(QUESTION));
@@ -227,7 +228,8 @@ impl Cluster {
     /// Kafka's refusal.
     pub fn create(&self, topic: &NewTopic) -> Result<Created, Refusal> {
         let admin = self.admin()?;
-        let mut new = rdkafka::admin::NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
+        let mut new =
+            rdkafka::admin::NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
         for (key, value) in &topic.configs {
             new = new.set(key, value);
         }

@@ -187,7 +187,8 @@ impl ConfigState {
             // Deleted: its task configurations are meaningless, the target state has a tombstone of its own.
             let connector = self.connectors.entry(name.to_owned()).or_default();
             let target = connector.target;
-            *connector = ConnectorConfig { target, fencing_tasks: connector.fencing_tasks, ..ConnectorConfig::default() };
+            *connector =
+                ConnectorConfig { target, fencing_tasks: connector.fencing_tasks, ..ConnectorConfig::default() };
             self.forget_if_empty(name);
             return Some(ConfigEvent::Removed(name.to_owned()));
         };

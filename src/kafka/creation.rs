@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::regex::JavaRegex;
+use record::regex::JavaRegex;
 
 use crate::cluster::NewTopic;
 
@@ -83,11 +83,15 @@ fn read(
         match setting {
             "partitions" => match value.trim().parse::<i32>() {
                 Ok(n) if n >= 1 || n == -1 => group.partitions = n,
-                _ => error(format!("Invalid value {value}: Number of partitions must be at least 1 or -1 for the broker's default")),
+                _ => error(format!(
+                    "Invalid value {value}: Number of partitions must be at least 1 or -1 for the broker's default"
+                )),
             },
             "replication.factor" => match value.trim().parse::<i32>() {
                 Ok(n) if (1..=i32::from(i16::MAX)).contains(&n) || n == -1 => group.replication = n,
-                _ => error(format!("Invalid value {value}: Replication factor must be at least 1 or -1 for the broker's default")),
+                _ => error(format!(
+                    "Invalid value {value}: Replication factor must be at least 1 or -1 for the broker's default"
+                )),
             },
             "include" | "exclude" if name == "default" => {}
             "include" | "exclude" => match whole(value) {
@@ -161,7 +165,11 @@ mod tests {
         let keys: Vec<_> = errors.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(
             keys,
-            ["topic.creation.default.partitions", "topic.creation.default.replication.factor", "topic.creation.g.include"]
+            [
+                "topic.creation.default.partitions",
+                "topic.creation.default.replication.factor",
+                "topic.creation.g.include"
+            ]
         );
     }
 }

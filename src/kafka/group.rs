@@ -50,7 +50,12 @@ impl MemberSettings {
     ///
     /// # Errors
     /// Worker settings that cannot be used.
-    pub fn of_worker(worker: &JavaSettings, client_id: &str, instance: &str, topic: &str) -> Result<Self, Vec<Problem>> {
+    pub fn of_worker(
+        worker: &JavaSettings,
+        client_id: &str,
+        instance: &str,
+        topic: &str,
+    ) -> Result<Self, Vec<Problem>> {
         let group = worker.get("group.id").map(|g| g.trim().to_owned()).unwrap_or_default();
         let session = worker.get("session.timeout.ms").map_or("10000", |v| v.trim());
         let heartbeat = worker.get("heartbeat.interval.ms").map_or("3000", |v| v.trim());
@@ -178,7 +183,9 @@ impl Membership {
             std::thread::Builder::new()
                 .name("kafka-group".into())
                 .spawn(move || stay(&settings, &consumer, &stop, &tell))
-                .map_err(|e| TaskError::transient(format!("no thread for the group membership could be started: {e}")))?
+                .map_err(|e| {
+                    TaskError::transient(format!("no thread for the group membership could be started: {e}"))
+                })?
         };
         Ok(Self { stop, thread: Some(thread), lost })
     }
@@ -317,13 +324,17 @@ mod tests {
 
     #[test]
     fn a_member_is_static_and_keeps_the_workers_timeouts() {
-        let worker: JavaSettings =
-            [("bootstrap.servers", "b:1"), ("group.id", "g"), ("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "2000")]
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .collect();
-        let member =
-            MemberSettings::of_worker(&worker, "connect-h:8083", "afterimage-1", "t").unwrap_or_else(|p| panic!("{p:?}"));
+        let worker: JavaSettings = [
+            ("bootstrap.servers", "b:1"),
+            ("group.id", "g"),
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "2000"),
+        ]
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+        let member = MemberSettings::of_worker(&worker, "connect-h:8083", "afterimage-1", "t")
+            .unwrap_or_else(|p| panic!("{p:?}"));
         assert_eq!((member.group.as_str(), member.session_timeout), ("g", Duration::from_secs(6)));
         for (key, value) in
             [("group.instance.id", "afterimage-1"), ("session.timeout.ms", "6000"), ("client.id", "connect-h:8083")]

@@ -92,14 +92,16 @@ impl HistoryConfig {
                 problems.extend(found.into_iter().map(|p| Problem { key: format!("{prefix}{}", p.key), ..p }));
             })
         };
-        let producer = client(Role::Producer, "schema.history.internal.producer.", &[
-            ("delivery.timeout.ms", "120000"),
-            ("linger.ms", "0"),
-        ]);
-        let consumer = client(Role::Consumer, "schema.history.internal.consumer.", &[
-            ("group.id", &client_id),
-            ("auto.offset.reset", "earliest"),
-        ]);
+        let producer = client(
+            Role::Producer,
+            "schema.history.internal.producer.",
+            &[("delivery.timeout.ms", "120000"), ("linger.ms", "0")],
+        );
+        let consumer = client(
+            Role::Consumer,
+            "schema.history.internal.consumer.",
+            &[("group.id", &client_id), ("auto.offset.reset", "earliest")],
+        );
         let admin = client(Role::Admin, "schema.history.internal.producer.", &[]);
         match (producer, consumer, admin) {
             (Ok(mut producer), Ok(mut consumer), Ok(admin)) if problems.is_empty() => {
@@ -134,7 +136,8 @@ impl SchemaHistoryOpener for KafkaHistories {
             return Err(TaskError::definite(format!("schema.history.internal: {class} is not built in; use {CLASS}")));
         }
         let config = HistoryConfig::parse(config).map_err(|problems| {
-            let mut failure = Failure::new(format!("The schema history settings of connector {connector} cannot be used"));
+            let mut failure =
+                Failure::new(format!("The schema history settings of connector {connector} cannot be used"));
             failure.causes.extend(problems.iter().map(ToString::to_string));
             TaskError::Definite(failure)
         })?;
@@ -164,7 +167,10 @@ impl HistoryConfig {
         })?;
         match found {
             Some(n) if n > 1 => {
-                tracing::warn!("The schema history topic '{}' has {n} partitions; only partition 0 is used", self.topic);
+                tracing::warn!(
+                    "The schema history topic '{}' has {n} partitions; only partition 0 is used",
+                    self.topic
+                );
                 Ok(found)
             }
             found => Ok(found),
@@ -176,7 +182,8 @@ impl HistoryConfig {
         if self.partitions(&cluster)?.is_some() {
             return Ok(());
         }
-        let configs = [("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")];
+        let configs =
+            [("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")];
         let topic = NewTopic {
             name: self.topic.clone(),
             partitions: 1,
@@ -259,8 +266,14 @@ impl SchemaHistory for KafkaSchemaHistory {
                 self.config.producer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))
             };
             let producer = self.producer.get_or_try_init(make).await?;
-            let record: FutureRecord<'_, [u8], str> =
-                FutureRecord { topic: &self.config.topic, partition: Some(0), payload: Some(document), key: None, timestamp: None, headers: None };
+            let record: FutureRecord<'_, [u8], str> = FutureRecord {
+                topic: &self.config.topic,
+                partition: Some(0),
+                payload: Some(document),
+                key: None,
+                timestamp: None,
+                headers: None,
+            };
             match producer.send(record, Timeout::Never).await {
                 Ok(_) => Ok(()),
                 Err((error, _)) => Err(Refusal::of(&error).into_error(format!(
@@ -307,7 +320,8 @@ mod tests {
         let keys: Vec<_> = problems.iter().map(|p| p.key.trim_start_matches(PREFIX)).collect();
         assert!(keys.contains(&"kafka.bootstrap.servers") && keys.contains(&"kafka.recovery.attempts"), "{keys:?}");
         assert!(keys.contains(&"producer.acks"), "{keys:?}");
-        let opened = KafkaHistories.open("c", &map(&[("schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory")]));
+        let opened = KafkaHistories
+            .open("c", &map(&[("schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory")]));
         assert!(opened.is_err_and(|e| e.to_string().contains("FileSchemaHistory is not built in")));
     }
 }

@@ -26,7 +26,8 @@ impl LoginModule {
         };
         match tokens.next() {
             Some(Token::Word(flag))
-                if ["required", "requisite", "sufficient", "optional"].contains(&flag.to_ascii_lowercase().as_str()) => {}
+                if ["required", "requisite", "sufficient", "optional"]
+                    .contains(&flag.to_ascii_lowercase().as_str()) => {}
             _ => return Err("after the login module's class name the word 'required' is expected".into()),
         }
         let mut options = BTreeMap::new();

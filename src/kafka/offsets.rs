@@ -62,7 +62,10 @@ impl Offsets {
         let place = (record.partition, record.offset);
         let Some(key) = record.key else { return };
         let Some((connector, partition)) = parse_key(key) else {
-            tracing::warn!(?place, "a record of the offsets topic has a key that is no [connector, partition] pair; it is passed over");
+            tracing::warn!(
+                ?place,
+                "a record of the offsets topic has a key that is no [connector, partition] pair; it is passed over"
+            );
             return;
         };
         let offset = match record.value.map(serde_json::from_slice) {

@@ -194,7 +194,9 @@ impl KafkaSink {
 
     /// Makes sure that a topic is there before its first record.
     fn prepare_topic(&self, topic: &str) -> Result<(), TaskError> {
-        tracing::info!("The task will send records to topic '{topic}' for the first time. Checking whether topic exists");
+        tracing::info!(
+            "The task will send records to topic '{topic}' for the first time. Checking whether topic exists"
+        );
         match &self.creation {
             Some((rules, admin)) => self.create_topic(topic, rules, admin),
             None => self.await_topic(topic),
@@ -385,7 +387,16 @@ fn delivery_failed(error: &KafkaError, topic: &str, size: u64, max_request: u64)
         ),
         Meaning::Authorization => (
             true,
-            format!("org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]"),
+            format!(
+                "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]"
+            ),
+        ),
+        Meaning::Definite if code == RDKafkaErrorCode::InvalidRecord => (
+            true,
+            format!(
+                "org.apache.kafka.common.InvalidRecordException: topic '{topic}' refused a record. A compacted topic takes \
+                 no records without a key: set message.key.columns for a table that has none, or cleanup.policy=delete"
+            ),
         ),
         // Deleted while in use: a restart creates it again or says how.
         Meaning::UnknownTopic => (false, format!("topic '{topic}' or its partition does not exist: {code}")),

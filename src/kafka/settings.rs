@@ -116,7 +116,11 @@ const TABLE: &[Row] = &[
     Row("metadata.max.age.ms", ALL, To::Int("topic.metadata.refresh.interval.ms", 10, 3_600_000)),
     Row("metadata.max.idle.ms", P, To::NoEffect),
     Row("metadata.recovery.strategy", ALL, To::Copy("metadata.recovery.strategy")),
-    Row("metadata.recovery.rebootstrap.trigger.ms", ALL, To::Int("metadata.recovery.rebootstrap.trigger.ms", 0, INT_MAX)),
+    Row(
+        "metadata.recovery.rebootstrap.trigger.ms",
+        ALL,
+        To::Int("metadata.recovery.rebootstrap.trigger.ms", 0, INT_MAX),
+    ),
     Row("connections.max.idle.ms", ALL, To::Int("connections.max.idle.ms", 0, INT_MAX)),
     Row("reconnect.backoff.ms", ALL, To::Int("reconnect.backoff.ms", 0, 3_600_000)),
     Row("reconnect.backoff.max.ms", ALL, To::Int("reconnect.backoff.max.ms", 0, 3_600_000)),
@@ -238,7 +242,11 @@ pub fn is_client_key(role: Role, key: &str) -> bool {
 
 /// Whether a setting's value must never be shown.
 pub fn is_secret(key: &str) -> bool {
-    key.contains("password") || key.contains("jaas") || key.contains("secret") || key.contains("key.pem") || key == "ssl.keystore.key"
+    key.contains("password")
+        || key.contains("jaas")
+        || key.contains("secret")
+        || key.contains("key.pem")
+        || key == "ssl.keystore.key"
 }
 
 fn row(role: Role, key: &str) -> Option<&'static Row> {
@@ -326,7 +334,12 @@ impl Settings {
         Ok(())
     }
 
-    fn special(&mut self, java: &BTreeMap<String, String>, key: &str, value: &str) -> Result<(), (ProblemKind, String)> {
+    fn special(
+        &mut self,
+        java: &BTreeMap<String, String>,
+        key: &str,
+        value: &str,
+    ) -> Result<(), (ProblemKind, String)> {
         let invalid = |text: String| (ProblemKind::Invalid, text);
         let unsupported = |text: &str| (ProblemKind::Unsupported, format!("cannot be honoured: {text}"));
         match key {
@@ -345,7 +358,9 @@ impl Settings {
                 }
             }
             "security.protocol" => match value.to_ascii_uppercase().as_str() {
-                name @ ("PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL") => self.put(key, &name.to_ascii_lowercase()),
+                name @ ("PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL") => {
+                    self.put(key, &name.to_ascii_lowercase())
+                }
                 _ => return Err(invalid(format!("'{value}' is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"))),
             },
             "sasl.mechanism" => match value {
@@ -439,7 +454,8 @@ impl Settings {
             "Krb5LoginModule" => return Err((ProblemKind::Unsupported, format!("cannot be honoured: {KERBEROS}"))),
             "OAuthBearerLoginModule" => return Err((ProblemKind::Unsupported, format!("cannot be honoured: {OAUTH}"))),
             class => {
-                let text = format!("the login module {class} cannot be used; PlainLoginModule and ScramLoginModule can");
+                let text =
+                    format!("the login module {class} cannot be used; PlainLoginModule and ScramLoginModule can");
                 return Err((ProblemKind::Unsupported, text));
             }
         }
@@ -472,10 +488,16 @@ impl Settings {
             let in_flight = self.get("max.in.flight.requests.per.connection").and_then(|n| n.parse::<i64>().ok());
             if in_flight.is_some_and(|n| n > 5) {
                 let key = "max.in.flight.requests.per.connection";
-                return Err((key, "must be at most 5 with an idempotent producer; set enable.idempotence=false for more".into()));
+                return Err((
+                    key,
+                    "must be at most 5 with an idempotent producer; set enable.idempotence=false for more".into(),
+                ));
             }
             if self.get("message.send.max.retries") == Some("0") {
-                return Err(("retries", "must not be 0 with an idempotent producer; set enable.idempotence=false for that".into()));
+                return Err((
+                    "retries",
+                    "must not be 0 with an idempotent producer; set enable.idempotence=false for that".into(),
+                ));
             }
         } else if self.role == Role::Producer && !java.contains_key("max.in.flight.requests.per.connection") {
             // Without idempotence a retry may overtake; Connect's base avoids it the same way.
@@ -559,7 +581,8 @@ fn native_problem(error: &rdkafka::error::KafkaError) -> Problem {
     match error {
         rdkafka::error::KafkaError::ClientConfig(_, text, key, value) => {
             // librdkafka repeats the value in its text.
-            let text = if is_secret(key) { "the value is not accepted".into() } else { format!("{text} (value '{value}')") };
+            let text =
+                if is_secret(key) { "the value is not accepted".into() } else { format!("{text} (value '{value}')") };
             Problem { key: key.clone(), kind: ProblemKind::Invalid, text }
         }
         other => Problem { key: "configuration".into(), kind: ProblemKind::Invalid, text: other.to_string() },

@@ -111,7 +111,10 @@ fn sasl_takes_user_and_password_from_the_login_module() {
     assert!(!format!("{s:?}").contains("sec ret"), "a secret is shown");
     let p = problem(Role::Admin, &[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")]);
     assert_eq!(p.key, "sasl.jaas.config");
-    let p = problem(Role::Admin, &[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI"), ("sasl.jaas.config", jaas)]);
+    let p = problem(
+        Role::Admin,
+        &[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI"), ("sasl.jaas.config", jaas)],
+    );
     assert!(p.text.contains("Kerberos"), "{p}");
     // Java's default value of an unused setting.
     ok(Role::Admin, &[("sasl.mechanism", "GSSAPI")]);

@@ -291,7 +291,8 @@ impl StatusTopic {
         if self.snapshot().get(connector).is_some_and(|known| known.topics.contains_key(topic)) {
             return Ok(());
         }
-        let value = json!({"topic": {"name": topic, "connector": connector, "task": task, "discoverTimestamp": now_ms}});
+        let value =
+            json!({"topic": {"name": topic, "connector": connector, "task": task, "discoverTimestamp": now_ms}});
         self.put(format!("status-topic-{topic}:connector-{connector}"), Some(value)).await
     }
 
@@ -329,7 +330,8 @@ mod tests {
         apply(statuses, LogRecord { key, value, partition: 0, offset: 0, timestamp: None });
     }
 
-    const RUNNING: &str = r#"{"state":"RUNNING","trace":null,"worker_id":"127.0.0.1:8083","generation":5,"version":"4.3.0"}"#;
+    const RUNNING: &str =
+        r#"{"state":"RUNNING","trace":null,"worker_id":"127.0.0.1:8083","generation":5,"version":"4.3.0"}"#;
 
     #[test]
     fn records_of_connect_are_read_and_written_alike() {
@@ -356,7 +358,8 @@ mod tests {
     fn a_late_unassigned_of_the_previous_owner_is_ignored() {
         let mut all = Statuses::new();
         put(&mut all, "status-task-c-0", Some(RUNNING));
-        let unassigned = |generation: i64| format!(r#"{{"state":"UNASSIGNED","worker_id":"old","generation":{generation}}}"#);
+        let unassigned =
+            |generation: i64| format!(r#"{{"state":"UNASSIGNED","worker_id":"old","generation":{generation}}}"#);
         let state = |all: &Statuses| all.get("c").and_then(|c| c.tasks.get(&0)).map(|t| t.state);
         put(&mut all, "status-task-c-0", Some(&unassigned(5)));
         assert_eq!(state(&all), Some(State::Running));

@@ -138,7 +138,12 @@ impl LogClients {
     pub fn of_worker(worker: &JavaSettings, client_id: &str) -> Result<Self, Vec<Problem>> {
         let group = worker.get("group.id").map_or("connect", String::as_str);
         // As Connect: no idempotence, so that no more rights are needed than the topic's own.
-        let fixed = [("enable.idempotence", "false"), ("acks", "all"), ("delivery.timeout.ms", "2147483647"), ("linger.ms", "0")];
+        let fixed = [
+            ("enable.idempotence", "false"),
+            ("acks", "all"),
+            ("delivery.timeout.ms", "2147483647"),
+            ("linger.ms", "0"),
+        ];
         let producer = worker_client(Role::Producer, worker, client_id, &fixed)?;
         // librdkafka assigns partitions only to a consumer with a group; it never joins it nor commits.
         let fixed = [("group.id", group), ("isolation.level", "read_committed"), ("auto.offset.reset", "earliest")];
@@ -223,7 +228,8 @@ impl CompactedLog {
         let end = Instant::now() + CALL_LIMIT;
         let (topic, consumer) = (self.topic.clone(), self.consumer.clone());
         let partitions = self.positions.borrow().len();
-        let ends = blocking(move || (0..partitions).map(|p| end_offset(&consumer, &topic, p as i32, end)).collect()).await;
+        let ends =
+            blocking(move || (0..partitions).map(|p| end_offset(&consumer, &topic, p as i32, end)).collect()).await;
         let ends: Vec<i64> = ends.map_err(|cause: TaskError| self.behind(&cause.to_string()))?;
         let reached = |at: &Vec<i64>| at.iter().zip(&ends).all(|(at, end)| at >= end);
         self.wait(end, reached).await
@@ -250,7 +256,14 @@ impl CompactedLog {
     /// # Errors
     /// Kafka refused it.
     pub async fn write(&self, key: &[u8], value: Option<&[u8]>) -> Result<(i32, i64), TaskError> {
-        let record = FutureRecord { topic: &self.topic, partition: None, payload: value, key: Some(key), timestamp: None, headers: None };
+        let record = FutureRecord {
+            topic: &self.topic,
+            partition: None,
+            payload: value,
+            key: Some(key),
+            timestamp: None,
+            headers: None,
+        };
         match self.producer.send(record, Timeout::Never).await {
             Ok(delivery) => Ok((delivery.partition, delivery.offset)),
             Err((error, _)) => {
@@ -265,13 +278,14 @@ impl CompactedLog {
     /// As [`Self::write`], or not within the limit, in which case the record may still be written later.
     pub async fn write_seen(&self, key: &[u8], value: Option<&[u8]>, limit: Duration) -> Result<(i32, i64), TaskError> {
         let end = Instant::now() + limit;
-        let (partition, offset) = tokio::time::timeout_at(end.into(), self.write(key, value)).await.map_err(|_| {
-            TaskError::transient(format!(
-                "A record for topic '{}' was not confirmed within {} s; it may be written later",
-                self.topic,
-                limit.as_secs()
-            ))
-        })??;
+        let (partition, offset) =
+            tokio::time::timeout_at(end.into(), self.write(key, value)).await.map_err(|_| {
+                TaskError::transient(format!(
+                    "A record for topic '{}' was not confirmed within {} s; it may be written later",
+                    self.topic,
+                    limit.as_secs()
+                ))
+            })??;
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         self.wait(end, |at| at.get(index).is_none_or(|at| *at > offset)).await?;
         Ok((partition, offset))
@@ -368,10 +382,16 @@ fn check_policy(spec: &LogTopic, cluster: &Cluster) -> Result<(), TaskError> {
 }
 
 /// The present end of a partition for a reader of committed records; 0 when there is nothing to read.
-fn end_offset(consumer: &BaseConsumer<LogContext>, topic: &str, partition: i32, end: Instant) -> Result<i64, TaskError> {
+fn end_offset(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+    end: Instant,
+) -> Result<i64, TaskError> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        match consumer.fetch_watermarks(topic, partition, left.clamp(Duration::from_millis(1), Duration::from_secs(5))) {
+        match consumer.fetch_watermarks(topic, partition, left.clamp(Duration::from_millis(1), Duration::from_secs(5)))
+        {
             Ok((low, high)) => return Ok(if low < high { high } else { 0 }),
             Err(error) => {
                 let refusal = Refusal::of(&error);

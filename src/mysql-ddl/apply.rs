@@ -54,7 +54,7 @@ pub struct DdlChange {
     /// The table changes: none or one.
     pub changes: Vec<TableChange>,
     /// All tables of this database that the statement touches, for `source.table` (`t2,t3`).
-    pub tables: Vec<TableId>,
+    pub tables: Arc<[TableId]>,
 }
 
 /// What applying one statement came to.
@@ -87,12 +87,13 @@ impl Tables {
         let statements = statement::parse(ddl, context.lexing)?;
         let mut database = context.database.unwrap_or("").to_owned();
         let mut effects = Vec::with_capacity(statements.len());
+        let alone = statements.len() == 1;
         for parsed in statements {
-            let text = ddl.get(parsed.range.clone()).unwrap_or("");
+            let text = statement::recorded_text(ddl, parsed.range.clone(), context.lexing);
             if let Statement::Use(name) = &parsed.statement {
                 database.clone_from(name);
             }
-            effects.push(Step { tables: self, ddl, text, database: &database, source: &parsed }.run());
+            effects.push(Step { tables: self, ddl, text: &text, database: &database, source: &parsed, alone }.run());
         }
         Ok(effects)
     }
@@ -105,6 +106,8 @@ struct Step<'a> {
     text: &'a str,
     database: &'a str,
     source: &'a Parsed,
+    /// Whether this is the only statement of the text.
+    alone: bool,
 }
 
 impl Step<'_> {
@@ -118,7 +121,7 @@ impl Step<'_> {
             Statement::CreateTable(definition) => self.create(definition),
             Statement::CreateTableLike { name, source, if_not_exists } => {
                 self.create_like(name, source, *if_not_exists)
-            },
+            }
             Statement::AlterTable { name, clauses } => self.alter(name, clauses),
             Statement::RenameTables(renames) => self.rename(renames),
             Statement::DropTables { names, if_exists, suffix } => self.drop(names, *if_exists, suffix.as_deref()),
@@ -140,7 +143,8 @@ impl Step<'_> {
                 self.unchanged(&id.database)
             }
             Statement::Set(assignments) => self.set(assignments),
-            Statement::Use(_) | Statement::Ignored(_) => self.unchanged(self.database),
+            Statement::Use(_) => self.unchanged(self.database),
+            Statement::Ignored(_) => self.untouched(self.database),
         }
     }
 
@@ -158,7 +162,17 @@ impl Step<'_> {
             database: database.to_owned(),
             ddl: self.text.to_owned(),
             changes: Vec::new(),
-            tables: Vec::new(),
+            tables: Arc::default(),
+        }])
+    }
+
+    /// The record of a statement that is about no table: Debezium writes its text with all comments.
+    fn untouched(&self, database: &str) -> Effect {
+        Effect::Applied(vec![DdlChange {
+            database: database.to_owned(),
+            ddl: if self.alone { self.ddl.to_owned() } else { self.text.to_owned() },
+            changes: Vec::new(),
+            tables: Arc::default(),
         }])
     }
 
@@ -168,14 +182,14 @@ impl Step<'_> {
             database: id.database.clone(),
             ddl: self.text.to_owned(),
             changes: vec![TableChange { kind, id: id.clone(), previous_id: None, table: Some(table) }],
-            tables: vec![id],
+            tables: Arc::from([id]),
         }])
     }
 
     fn create(&mut self, definition: &CreateTable) -> Effect {
         let id = self.id(&definition.name);
         if self.tables.get(&id).is_some() && definition.if_not_exists {
-            return self.unchanged(&id.database);
+            return self.untouched(&id.database);
         }
         let inherited = self.tables.charset_for_new_table(&id.database);
         let mut table = Table::new(id.clone());
@@ -265,7 +279,7 @@ impl Step<'_> {
                     previous_id: Some(from),
                     table: Some(table),
                 }],
-                tables: Vec::new(),
+                tables: Arc::default(),
             });
         }
         let mut changes = with_tables(changes);
@@ -294,9 +308,13 @@ impl Step<'_> {
             let suffix = suffix.map(|word| format!(" {word}")).unwrap_or_default();
             DdlChange {
                 database: id.database.clone(),
-                ddl: format!("DROP TABLE {if_exists}`{}`.`{}`{suffix}", id.database, id.table),
+                ddl: format!(
+                    "DROP TABLE {if_exists}`{}`.`{}`{suffix}",
+                    id.database.replace('`', "``"),
+                    id.table.replace('`', "``")
+                ),
                 changes: vec![TableChange { kind: ChangeKind::Drop, id, previous_id: None, table: None }],
-                tables: Vec::new(),
+                tables: Arc::default(),
             }
         });
         Effect::Applied(with_tables(changes.collect()))
@@ -339,6 +357,8 @@ fn with_tables(mut changes: Vec<DdlChange>) -> Vec<DdlChange> {
         let tables = by_database.entry(change.id.database.clone()).or_default();
         tables.push(change.id.clone());
     }
+    let by_database: BTreeMap<String, Arc<[TableId]>> =
+        by_database.into_iter().map(|(database, tables)| (database, tables.into())).collect();
     for change in &mut changes {
         change.tables = by_database.get(&change.database).cloned().unwrap_or_default();
     }

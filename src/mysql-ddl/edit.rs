@@ -1,7 +1,8 @@
 //! Edits of one table: what the clauses of CREATE TABLE and ALTER TABLE do to its columns and its key.
 
 use crate::model::{Column, DefaultText, Table, is_text, same_name};
-use crate::statement::{AlterClause, CharsetName, ColumnDefinition, CreateTable, Key, KeyColumns, Place};
+use crate::statement::{AlterClause, CharsetName, ColumnDefinition, CreateTable, Key, KeyColumns, MOST_COLUMNS, Place};
+use std::collections::BTreeSet;
 
 /// Why a clause does not fit the table, for a person.
 pub(crate) type Misfit = String;
@@ -57,7 +58,11 @@ impl Alteration {
     /// Carries out one clause, renaming of the table apart. `inherited` is the character set of the level above.
     pub(crate) fn clause(&mut self, clause: &AlterClause, inherited: Option<&str>) -> Result<(), Misfit> {
         match clause {
-            AlterClause::AddColumn { column, if_not_exists: true, .. } if self.table.column(&column.name).is_some() => {}
+            AlterClause::AddColumn { column, if_not_exists: true, .. } if self.table.column(&column.name).is_some() => {
+            }
+            AlterClause::AddColumn { .. } if self.table.columns.len() >= MOST_COLUMNS => {
+                return Err(format!("the table would have more than {MOST_COLUMNS} columns"));
+            }
             AlterClause::AddColumn { column, place, .. } => {
                 let new = column_of(column, self.table.default_charset.as_deref());
                 self.table.columns.push(new);
@@ -68,7 +73,9 @@ impl Alteration {
             AlterClause::ModifyColumn { column, place, if_exists } => {
                 self.change(&column.name, column, place, *if_exists)?;
             }
-            AlterClause::ChangeColumn { old, column, place, if_exists } => self.change(old, column, place, *if_exists)?,
+            AlterClause::ChangeColumn { old, column, place, if_exists } => {
+                self.change(old, column, place, *if_exists)?
+            }
             AlterClause::RenameColumn { old, if_exists: true, .. } if self.index(old).is_err() => {}
             AlterClause::RenameColumn { old, new, .. } => self.column(old)?.name.clone_from(new),
             AlterClause::DropColumn { name, if_exists: true } if self.index(name).is_err() => {}
@@ -131,22 +138,16 @@ impl Alteration {
 
     /// The table after all clauses.
     pub(crate) fn finish(mut self) -> Result<Table, Misfit> {
-        for (n, column) in self.table.columns.iter().enumerate() {
-            if self.table.column_index(&column.name) != Some(n) {
-                return Err(format!("the table would have two columns {}", column.name));
-            }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.table.columns.iter().find(|column| !names.insert(column.name.to_lowercase())) {
+            return Err(format!("the table would have two columns {}", twice.name));
         }
         let old_key = std::mem::take(&mut self.table.primary_key);
         if !self.drop_key {
-            // The key follows its columns: renamed with them, without those that are gone, and NOT NULL though a
-            // new definition does not repeat it.
-            let indexes: Vec<usize> = old_key.iter().filter_map(|name| self.index(name).ok()).collect();
-            for index in indexes {
-                if let Some(column) = self.table.columns.get_mut(index) {
-                    require(column);
-                    self.table.primary_key.push(column.name.clone());
-                }
-            }
+            // The key follows its columns: renamed with them, without those that are gone. A new definition that does
+            // not repeat NOT NULL makes the column optional here as in Debezium, though the server keeps it NOT NULL.
+            let columns = old_key.iter().filter_map(|name| self.table.columns.get(self.index(name).ok()?));
+            self.table.primary_key = columns.map(|column| column.name.clone()).collect();
         }
         add_keys(&mut self.table, &self.keys);
         Ok(self.table)
@@ -219,11 +220,17 @@ pub(crate) fn add_key(table: &mut Table, key: &Key) {
         for column in table.columns.iter_mut().filter(|c| names.iter().any(|name| same_name(name, &c.name))) {
             require(column);
         }
-    } else if !table.primary_key.is_empty() || !names.iter().all(|name| table.column(name).is_some_and(|c| !c.optional))
-    {
+    } else if !table.primary_key.is_empty() || !names.iter().all(|name| table.column(name).is_some_and(is_required)) {
         return;
     }
-    table.primary_key.clone_from(names);
+    let declared = |name: &String| table.column(name).map_or_else(|| name.clone(), |column| column.name.clone());
+    table.primary_key = names.iter().map(declared).collect();
+}
+
+/// Whether a column never holds NULL: it says so, or counts by itself, which the server takes for NOT NULL.
+fn is_required(column: &Column) -> bool {
+    let number = matches!(column.jdbc_type, -5 | 4 | 5 | 6 | 8);
+    !column.optional || (column.auto_incremented && number)
 }
 
 /// Makes a column NOT NULL; a default of NULL goes with it.

@@ -115,7 +115,10 @@ impl Tables {
     pub fn apply_record(&mut self, record: &Record) -> Result<Vec<Effect>, ParseError> {
         let context = Context { database: record.database.as_deref(), ..Context::default() };
         if record.changes.is_empty() {
-            return record.ddl.as_deref().map_or_else(|| Ok(Vec::new()), |ddl| self.apply(ddl, &context));
+            let Some(ddl) = record.ddl.as_deref() else { return Ok(Vec::new()) };
+            // Debezium writes CREATE UNIQUE INDEX without its first word.
+            let cut = ddl.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("unique "));
+            return if cut { self.apply(&format!("CREATE {ddl}"), &context) } else { self.apply(ddl, &context) };
         }
         for change in &record.changes {
             let previous = change.previous_id.clone().or_else(|| renamed(record, change));
@@ -283,10 +286,9 @@ fn column_from_value(value: &Value) -> Result<(i64, Column), HistoryError> {
 fn strings(value: &Value, name: &'static str) -> Result<Vec<String>, HistoryError> {
     match value.get(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or(HistoryError::Member(name)))
-            .collect(),
+        Some(Value::Array(items)) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or(HistoryError::Member(name))).collect()
+        }
         Some(_) => Err(HistoryError::Member(name)),
     }
 }
@@ -328,7 +330,11 @@ impl serde_json::ser::Formatter for Pretty {
 
     fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.depth = self.depth.saturating_sub(1);
-        if self.has_value { self.line(writer)? } else { writer.write_all(b" ")? }
+        if self.has_value {
+            self.line(writer)?
+        } else {
+            writer.write_all(b" ")?
+        }
         self.has_value = true;
         writer.write_all(b"}")
     }

@@ -2,7 +2,7 @@
 
 use crate::cursor::to_usize;
 use crate::error::DecodeError;
-use crate::event::{ChecksumAlgorithm, Event, EventDecoder, EventHeader, HEADER_LEN};
+use crate::event::{Event, EventDecoder, EventHeader, EventType, HEADER_LEN};
 
 /// The first four bytes of every binlog file.
 pub const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
@@ -61,7 +61,7 @@ pub struct FileEvent<'a> {
 }
 
 /// Reads a file that is fed in pieces of any size. After an error there is no next event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FileReader {
     decoder: EventDecoder,
     /// Fed bytes; those before `start` are done with.
@@ -79,7 +79,7 @@ impl FileReader {
     /// lengths that events announce.
     pub fn new(event_max: u32) -> Self {
         FileReader {
-            decoder: EventDecoder::new(ChecksumAlgorithm::None),
+            decoder: EventDecoder::for_file(),
             buffer: Vec::new(),
             start: 0,
             at: 0,
@@ -130,6 +130,10 @@ impl FileReader {
             return Ok(None);
         }
         let header = EventHeader::parse(rest).map_err(|error| FileError::Event { at: self.at, error })?;
+        if self.at == 4 && header.event_type != EventType::FORMAT_DESCRIPTION {
+            let reason = "a binlog file begins with a FORMAT_DESCRIPTION event";
+            return Err(FileError::Event { at: 4, error: DecodeError::Invalid { what: "event type", at: 4, reason } });
+        }
         if header.event_length > self.event_max {
             return Err(FileError::TooLarge { at: self.at, length: header.event_length, limit: self.event_max });
         }

@@ -73,7 +73,9 @@ impl Client {
         let row = self.first::<Row>(sql).await?;
         Ok(row.map(|row| {
             let values = row.unwrap_raw().into_iter();
-            values.map(|value| value.and_then(|v| mysql_async::from_value_opt::<Option<String>>(v).ok().flatten())).collect()
+            values
+                .map(|value| value.and_then(|v| mysql_async::from_value_opt::<Option<String>>(v).ok().flatten()))
+                .collect()
         }))
     }
 
@@ -98,9 +100,9 @@ fn finish<T>(
     match done {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(error)) => Err(server.client_failure(&doing, &error)),
-        Err(_) => Err(TaskError::transient(format!(
-            "{doing} did not finish within database.query.timeout.ms at {server}"
-        ))),
+        Err(_) => {
+            Err(TaskError::transient(format!("{doing} did not finish within database.query.timeout.ms at {server}")))
+        }
     }
 }
 

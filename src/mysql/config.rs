@@ -19,7 +19,7 @@ use engine::{
     plugin::{ConfigErrors, ConfigMap},
     regex::JavaRegex,
 };
-use record::ConversionFailure;
+use record::{ConversionFailure, naming::TopicNaming};
 
 pub use modes::{
     BinaryMode, ConversionMode, DecimalMode, FailureMode, FieldAdjustment, LimitAction, LockingMode, NameAdjustment,
@@ -243,47 +243,15 @@ pub(crate) fn naming_kind(class: &str) -> Option<NamingKind> {
     })
 }
 
-/// `topic.naming.strategy` with its options.
-#[derive(Debug, Clone)]
-pub enum TopicNaming {
-    /// `<prefix>.<db>.<table>`.
-    Plain,
-    /// The same, and what the expression matches is replaced.
-    Regex(Box<RegexNaming>),
-    /// The same, and characters that a topic cannot have are written as `_uXXXX`.
-    Unicode,
-}
-
-/// Options of the regex naming strategy.
-#[derive(Debug, Clone)]
-pub struct RegexNaming {
-    /// On the whole topic name.
-    pub regex: String,
-    /// Java replacement.
-    pub replacement: String,
-    /// The name of the field that tells tables apart in keys, when there is one.
-    pub key_field: Option<String>,
-    /// Expression and replacement for that field's value.
-    pub key_value: Option<(String, String)>,
-}
-
 /// Names of topics, schemas and fields.
 #[derive(Debug, Clone)]
 pub struct NamingConfig {
-    /// Strategy.
-    pub strategy: TopicNaming,
-    /// `topic.delimiter`.
-    pub delimiter: String,
-    /// Last part of the transaction topic.
-    pub transaction: String,
-    /// First part of the heartbeat topic.
-    pub heartbeat_prefix: String,
-    /// Whole name of the heartbeat topic, when set.
-    pub heartbeat_name: Option<String>,
+    /// Topics.
+    pub topics: TopicNaming,
     /// Schema names.
-    pub schemas: NameAdjustment,
+    pub schemas: record::naming::NameAdjustment,
     /// Field names.
-    pub fields: FieldAdjustment,
+    pub fields: record::naming::NameAdjustment,
 }
 
 /// Operations that are not published.

@@ -51,7 +51,8 @@ impl DumpStream {
         from: &DumpFrom,
     ) -> Result<(Self, EventDecoder), TaskError> {
         let mut link = Link::connect(server).await?;
-        let write_timeout = if settings.net_write_timeout > 0 { settings.net_write_timeout } else { NET_WRITE_TIMEOUT_SECONDS };
+        let write_timeout =
+            if settings.net_write_timeout > 0 { settings.net_write_timeout } else { NET_WRITE_TIMEOUT_SECONDS };
         link.run(&format!("SET SESSION net_write_timeout = {write_timeout}")).await?;
         if settings.net_read_timeout > 0 {
             link.run(&format!("SET SESSION net_read_timeout = {}", settings.net_read_timeout)).await?;

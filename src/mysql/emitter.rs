@@ -158,11 +158,7 @@ impl Emitter {
         self.transaction(envelope::transaction_mark(&context.id, mark, source_ms), out);
     }
 
-    fn transaction<P>(
-        &self,
-        [key, value]: [(Arc<record::Schema>, record::Value); 2],
-        out: &mut BatchSender<P>,
-    ) {
+    fn transaction<P>(&self, [key, value]: [(Arc<record::Schema>, record::Value); 2], out: &mut BatchSender<P>) {
         out.push_dynamic(DynamicRecord {
             topic: self.transaction_topic.clone(),
             partition: None,

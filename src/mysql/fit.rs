@@ -37,7 +37,10 @@ pub(crate) fn fits(table: &Table, wire: &[Wire], names: &[Option<&[u8]>]) -> Res
         if let Some(Some(name)) = names.get(index) {
             let name = String::from_utf8_lossy(name);
             if !same_name(&name, &column.name) {
-                return Err(Misfit::Column(format!("column {} of the schema is called {name} in the rows", column.name)));
+                return Err(Misfit::Column(format!(
+                    "column {} of the schema is called {name} in the rows",
+                    column.name
+                )));
             }
         }
     }

@@ -9,7 +9,8 @@ use mysql_protocol::{
     packet::{
         Capabilities, ErrPacket, Handshake, HandshakeResponse, PacketReader,
         auth::{Auth, AuthError, Step},
-        command, result::{ColumnDefinition, PrepareOk, ResultReader, ResultStep, text_cells},
+        command,
+        result::{ColumnDefinition, PrepareOk, ResultReader, ResultStep, text_cells},
         write_packet,
     },
 };
@@ -50,7 +51,8 @@ impl Link {
 
     async fn log_in(server: &Server) -> Result<Self, TaskError> {
         let lost = |error: &dyn std::fmt::Display| server.failure("connecting", None, error);
-        let socket = TcpStream::connect((server.config().host.as_str(), server.config().port)).await.map_err(|e| lost(&e))?;
+        let socket =
+            TcpStream::connect((server.config().host.as_str(), server.config().port)).await.map_err(|e| lost(&e))?;
         socket.set_nodelay(true).map_err(|e| lost(&e))?;
         if let Some(time) = server.tcp_keep_alive() {
             let keep_alive = socket2::TcpKeepalive::new().with_time(time);
@@ -82,7 +84,13 @@ impl Link {
         }
         let capabilities = wanted & greeting.capabilities;
         link.deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        let mut auth = Auth::new(&greeting.auth_plugin, &greeting.scramble, server.config().password.expose().as_bytes(), tls, true);
+        let mut auth = Auth::new(
+            &greeting.auth_plugin,
+            &greeting.scramble,
+            server.config().password.expose().as_bytes(),
+            tls,
+            true,
+        );
         let auth_data = auth.initial().map_err(|e| link.auth_failure(e))?;
         let response = HandshakeResponse {
             capabilities,
@@ -136,7 +144,8 @@ impl Link {
             AuthError::Refused(refused) => self.server.failure("logging in", Some(refused.code), refused.message),
             other => TaskError::definite(format!(
                 "Failed to authenticate to the database at {} with user '{}': {other}",
-                self.server, self.server.config().user
+                self.server,
+                self.server.config().user
             )),
         }
     }

@@ -181,9 +181,9 @@ impl Position for MySqlPosition {
             Some(_) => Some(SnapshotKind::Initial),
         };
         let transaction = map.get(TX_ID).and_then(Value::as_str).map(|id| {
-            let orders = map.iter().filter_map(|(key, value)| {
-                Some((key.strip_prefix(TX_COLLECTION)?.to_owned(), value.as_i64()?))
-            });
+            let orders = map
+                .iter()
+                .filter_map(|(key, value)| Some((key.strip_prefix(TX_COLLECTION)?.to_owned(), value.as_i64()?)));
             Arc::new(TransactionContext { id: id.to_owned(), collections: orders.collect() })
         });
         Ok(Self {

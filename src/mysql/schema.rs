@@ -9,8 +9,7 @@ use engine::{
 };
 use model::{OffsetMap, Position, TableId};
 use mysql_ddl::{
-    ChangeKind, Context, DdlChange, Effect, Lexing, ParseError, Table, TableChange, Tables,
-    history::{self, HistoryRecord},
+    ChangeKind, Context, DdlChange, Effect, Lexing, ParseError, Table, TableChange, Tables, history::Record,
 };
 use mysql_protocol::{column::ColumnType, packet::result::ColumnDefinition};
 use record::CapturedTable;
@@ -25,6 +24,9 @@ use crate::{
     server::Server,
     shape::ShapeBuilder,
 };
+
+/// Documents of the history on their way at the same time.
+const HISTORY_AT_ONCE: usize = 500;
 
 /// The model of all tables and its history.
 pub(crate) struct SchemaTracker {
@@ -85,7 +87,7 @@ impl SchemaTracker {
         let documents = self.history.read().await?.filter(|documents| !documents.is_empty()).ok_or_else(missing)?;
         let mut applied = 0usize;
         for document in &documents {
-            let record = history::parse(document).map_err(|error| {
+            let record = Record::parse(document).map_err(|error| {
                 TaskError::Definite(Failure::from_error("a document of the schema history cannot be read", &error))
             })?;
             if record.source != self.partition {
@@ -95,29 +97,30 @@ impl SchemaTracker {
                 TaskError::Definite(Failure::from_error("a position in the schema history cannot be read", &error))
             })?;
             if position.is_at_or_before(stored) {
-                self.restore(record)?;
+                self.restore(&record);
                 applied += 1;
             }
         }
-        tracing::info!("recovered the schema history: {applied} of {} documents, {} tables", documents.len(), self.tables.len());
+        tracing::info!(
+            "recovered the schema history: {applied} of {} documents, {} tables",
+            documents.len(),
+            self.tables.len()
+        );
         Ok(())
     }
 
-    fn restore(&mut self, record: HistoryRecord) -> Result<(), TaskError> {
-        if let Some(changes) = &record.table_changes {
-            history::apply(&mut self.tables, changes);
-            if !changes.is_empty() {
-                return Ok(());
-            }
+    /// What cannot be understood was reported when it was recorded, and the rows of its tables are checked anyway.
+    fn restore(&mut self, record: &Record) {
+        let reason = match self.tables.apply_record(record) {
+            Ok(effects) => effects.into_iter().find_map(|effect| match effect {
+                Effect::Unsure { reason, .. } => Some(reason),
+                _ => None,
+            }),
+            Err(error) => Some(error.reason),
+        };
+        if let Some(reason) = reason {
+            tracing::debug!("a statement of the schema history was passed over: {reason}");
         }
-        let Some(ddl) = &record.ddl else { return Ok(()) };
-        let database = record.database.as_deref();
-        // Without table changes only defaults of databases and the server are left to learn; what cannot be read then
-        // was reported when it was recorded.
-        if let Err(error) = self.apply(ddl, database, Lexing::default()) {
-            tracing::debug!("a statement of the schema history was passed over: {}", error.reason);
-        }
-        Ok(())
     }
 
     /// Records a change in the history, durably, if the configuration wants it there.
@@ -130,9 +133,46 @@ impl SchemaTracker {
         if !self.is_recorded(change) {
             return Ok(());
         }
-        let document =
-            history::document(&self.partition, &position.to_offset(), now_ms, change, self.config.events.comments);
-        self.history.append(&document).await
+        self.history.append(&self.document(change, position, now_ms)).await
+    }
+
+    /// Records many changes: all are on their way before the first is awaited, in order.
+    pub(crate) async fn record_all(
+        &mut self,
+        changes: &[DdlChange],
+        position: &MySqlPosition,
+        now_ms: i64,
+    ) -> Result<(), TaskError> {
+        let recorded: Vec<&DdlChange> = changes.iter().filter(|change| self.is_recorded(change)).collect();
+        for part in recorded.chunks(HISTORY_AT_ONCE) {
+            let documents: Vec<String> = part.iter().map(|change| self.document(change, position, now_ms)).collect();
+            futures_util::future::try_join_all(documents.iter().map(|document| self.history.append(document))).await?;
+        }
+        Ok(())
+    }
+
+    fn document(&self, change: &DdlChange, position: &MySqlPosition, now_ms: i64) -> String {
+        let record = Record {
+            source: self.partition.clone(),
+            position: position.to_offset(),
+            ts_ms: now_ms,
+            database: Some(change.database.clone()),
+            schema: None,
+            ddl: Some(change.ddl.clone()),
+            changes: change.changes.iter().map(|change| self.without_comments(change)).collect(),
+        };
+        record.to_pretty()
+    }
+
+    /// Comments are in the history only when they are in schemas.
+    fn without_comments(&self, change: &TableChange) -> TableChange {
+        let mut change = change.clone();
+        if let (false, Some(table)) = (self.config.events.comments, &mut change.table) {
+            let table = Arc::make_mut(table);
+            table.comment = None;
+            table.columns.iter_mut().for_each(|column| column.comment = None);
+        }
+        change
     }
 
     /// `store.only.captured.*`: which statements the history holds.

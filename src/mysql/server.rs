@@ -25,8 +25,8 @@ impl fmt::Display for Server {
 /// unknown database, table or column, broken SQL, a log position the server cannot serve.
 /// <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
 const DEFINITE: &[u16] = &[
-    1044, 1045, 1049, 1054, 1064, 1103, 1115, 1142, 1143, 1146, 1193, 1227, 1236, 1298, 1370, 1410, 1419, 1698, 1820, 1862,
-    3118,
+    1044, 1045, 1049, 1054, 1064, 1103, 1115, 1142, 1143, 1146, 1193, 1227, 1236, 1298, 1370, 1410, 1419, 1698, 1820,
+    1862, 3118,
 ];
 
 /// Login was refused.

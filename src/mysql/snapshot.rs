@@ -246,13 +246,14 @@ impl Snapshot<'_> {
             changes.push(DdlChange {
                 database: id.namespace().to_owned(),
                 ddl,
-                tables: vec![name.clone()],
+                tables: [name.clone()].into(),
                 changes: vec![TableChange { kind: ChangeKind::Drop, id: name, previous_id: None, table: None }],
             });
         }
         for database in &structure.databases {
             let name = quote(&database.name);
-            let tables: Vec<_> = structure.statements.iter().filter(|(id, _)| id.namespace() == database.name).collect();
+            let tables: Vec<_> =
+                structure.statements.iter().filter(|(id, _)| id.namespace() == database.name).collect();
             if tables.is_empty() {
                 continue;
             }
@@ -263,7 +264,7 @@ impl Snapshot<'_> {
                 database: database.name.clone(),
                 ddl: format!("USE {name}"),
                 changes: Vec::new(),
-                tables: Vec::new(),
+                tables: [].into(),
             });
             for (_, statement) in tables {
                 self.change(statement, Some(&database.name), &mut changes)?;
@@ -298,18 +299,12 @@ impl Snapshot<'_> {
             || change.changes.iter().any(|change| self.config.tables.captures(&table_id(&change.id)))
     }
 
-    fn change(
-        &mut self,
-        ddl: &str,
-        database: Option<&str>,
-        changes: &mut Vec<DdlChange>,
-    ) -> Result<(), TaskError> {
+    fn change(&mut self, ddl: &str, database: Option<&str>, changes: &mut Vec<DdlChange>) -> Result<(), TaskError> {
         let unreadable = |reason: &str| {
             let text: String = ddl.chars().take(300).collect();
             TaskError::definite(format!("a definition given by the server could not be understood: {reason}: {text}"))
         };
-        let effects =
-            self.schema.apply(ddl, database, Lexing::default()).map_err(|error| unreadable(&error.reason))?;
+        let effects = self.schema.apply(ddl, database, Lexing::default()).map_err(|error| unreadable(&error.reason))?;
         for effect in effects {
             match effect {
                 Effect::Applied(applied) => changes.extend(applied.into_iter().map(|mut change| {
@@ -376,7 +371,8 @@ impl Snapshot<'_> {
         let mut rows = link.select(&select).await?;
         let table = self.schema.snapshot_table(id, rows.columns())?;
         let columns = rows.columns().to_vec();
-        let mut copier = Copier { table, columns, cells: Vec::new(), source_us, position: &structure.position, open: None };
+        let mut copier =
+            Copier { table, columns, cells: Vec::new(), source_us, position: &structure.position, open: None };
         let mut count = 0u64;
         let mut kept_alive = Instant::now();
         if let Some(first) = rows.take_first() {
@@ -479,7 +475,8 @@ impl Copier<'_> {
             self.open = None;
             out.make_room(packet.len(), describe).await?;
         }
-        let broken = |error: &dyn std::fmt::Display| TaskError::definite(format!("a row of table {id} cannot be read: {error}"));
+        let broken =
+            |error: &dyn std::fmt::Display| TaskError::definite(format!("a row of table {id} cannot be read: {error}"));
         binary_cells(packet, &self.columns, &mut self.cells).map_err(|error| broken(&error))?;
         let (event, table) = match self.open {
             Some(open) if !out.rows().is_empty() => open,
@@ -504,7 +501,16 @@ impl Copier<'_> {
             });
         }
         let after = Some(Image { first, count: self.cells.len() as u32 });
-        rows.push_row(RowHead { table, op: Op::Read, snapshot: marker, before: None, after, event, ordinal: 0, tx: None });
+        rows.push_row(RowHead {
+            table,
+            op: Op::Read,
+            snapshot: marker,
+            before: None,
+            after,
+            event,
+            ordinal: 0,
+            tx: None,
+        });
         out.count_row(packet.len());
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::{
     emitter::{ChangePlace, Emitter, table_id},
     position::MySqlPosition,
     progress::Progress,
+    row_statements::changed_tables,
     schema::SchemaTracker,
 };
 
@@ -70,10 +71,9 @@ impl Statements<'_> {
         let effects = match self.schema.apply(&sql, Some(&database), lexing) {
             Ok(effects) => effects,
             Err(error) => {
-                let tables = error
-                    .tables
-                    .iter()
-                    .map(|name| mysql_ddl::TableId::new(name.database.as_deref().unwrap_or(&database), name.table.as_str()));
+                let tables = error.tables.iter().map(|name| {
+                    mysql_ddl::TableId::new(name.database.as_deref().unwrap_or(&database), name.table.as_str())
+                });
                 let tables: Vec<_> = tables.collect();
                 let text = sql.trim().to_owned();
                 self.not_understood(&text, &database, &error.reason, tables, out).await?;
@@ -93,7 +93,6 @@ impl Statements<'_> {
                     handled.is_statement = true;
                     self.truncate(&table_id(&id), out)?;
                 }
-                Effect::Use(_) | Effect::Ignored(_) => {}
                 Effect::Unsure { range, reason, tables } => {
                     handled = Handled { schema_changed: true, is_statement: true };
                     let text = sql.get(range).unwrap_or(&sql).trim().to_owned();
@@ -149,11 +148,17 @@ impl Statements<'_> {
                 self.place_text()
             );
         } else if captured.is_empty() {
-            tracing::warn!("Ignoring unparseable DDL statement at {} that touches no captured table: {reason}", self.place_text());
+            tracing::warn!(
+                "Ignoring unparseable DDL statement at {} that touches no captured table: {reason}",
+                self.place_text()
+            );
         }
         let mut changes = Vec::new();
         for id in &captured {
-            tracing::warn!("a statement about table {id} at {} was not understood ({reason}); reading the table again", self.place_text());
+            tracing::warn!(
+                "a statement about table {id} at {} was not understood ({reason}); reading the table again",
+                self.place_text()
+            );
             let change = match self.schema.reread(&table_id(id)).await? {
                 Some(change) => change,
                 None => TableChange { kind: ChangeKind::Drop, id: id.clone(), previous_id: None, table: None },
@@ -163,13 +168,13 @@ impl Statements<'_> {
         let of_one = |change: TableChange| DdlChange {
             database: change.id.database.clone(),
             ddl: text.to_owned(),
-            tables: vec![change.id.clone()],
+            tables: [change.id.clone()].into(),
             changes: vec![change],
         };
         let mut records: Vec<DdlChange> = changes.into_iter().map(of_one).collect();
         if records.is_empty() {
             let database = tables.first().map_or(database, |id| &id.database).to_owned();
-            records.push(DdlChange { database, ddl: text.to_owned(), changes: Vec::new(), tables });
+            records.push(DdlChange { database, ddl: text.to_owned(), changes: Vec::new(), tables: tables.into() });
         }
         for change in &records {
             self.emit(change, out).await?;
@@ -192,10 +197,13 @@ impl Statements<'_> {
     /// Rows changed by a statement that was logged as text (`binlog_format` STATEMENT or MIXED): of a captured table
     /// they would be lost.
     fn row_change_as_text(&self, sql: &str, database: &str, lexing: Lexing) -> Result<(), TaskError> {
-        let targets = ignore::changed_tables(sql, database, lexing);
+        let targets = changed_tables(sql, database, lexing);
         let harmless = !targets.is_empty() && targets.iter().all(|id| !self.config.tables.captures(&table_id(id)));
         if harmless {
-            tracing::warn!("a row change was logged as a statement at {}; no captured table is concerned", self.place_text());
+            tracing::warn!(
+                "a row change was logged as a statement at {}; no captured table is concerned",
+                self.place_text()
+            );
             return Ok(());
         }
         Err(TaskError::Definite(
@@ -231,8 +239,5 @@ fn mentions_table(text: &str) -> bool {
 
 fn lexing(query: &QueryEvent<'_>) -> Lexing {
     let mode = query.status().ok().and_then(|status| status.sql_mode).unwrap_or(0);
-    Lexing {
-        ansi_quotes: mode & MODE_ANSI_QUOTES != 0,
-        no_backslash_escapes: mode & MODE_NO_BACKSLASH_ESCAPES != 0,
-    }
+    Lexing { ansi_quotes: mode & MODE_ANSI_QUOTES != 0, no_backslash_escapes: mode & MODE_NO_BACKSLASH_ESCAPES != 0 }
 }

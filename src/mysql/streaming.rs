@@ -196,12 +196,13 @@ impl<'s> Streamer<'s> {
             self.maps.insert(event, Mapping::Ignored);
             return Ok(());
         }
-        let place = self.place();
+        let place = self.place().to_string();
         let undecodable = |error: mysql_protocol::DecodeError| {
             TaskError::definite(format!("table {id} cannot be read at {place}: {error}"))
         };
         event.columns(&mut self.types).map_err(undecodable)?;
-        let names = event.optional_metadata().and_then(|metadata| metadata.columns(&self.types)).map_err(undecodable)?;
+        let names =
+            event.optional_metadata().and_then(|metadata| metadata.columns(&self.types)).map_err(undecodable)?;
         let names: Vec<Option<&[u8]>> = names.iter().map(|column| column.name).collect();
         let at = self.progress.statement_position();
         let mapping = match self.schema.resolve(&id, &self.types, &names, &at, self.now_ns / 1_000_000).await? {
@@ -290,15 +291,11 @@ impl<'s> Streamer<'s> {
                 continue;
             }
             let data = event.data.get(cells.start..cells.end).unwrap_or(&[]);
-            let (place, collection) = (self.place(), &mapped.collection);
-            let mut room = !out.is_full();
-            if room {
-                room = out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
-            }
-            if !room {
+            if out.is_full() || !out.make_room(data.len(), || self.describe(mapped)).await? {
                 open = None;
-                self.dispatch_rows(out, row).await?;
-                out.make_room(data.len(), || format!("table {collection} at {place}")).await?;
+                self.moved = true;
+                self.dispatch(out, row).await?;
+                out.make_room(data.len(), || self.describe(mapped)).await?;
             }
             let (event_ref, table) = match open {
                 Some(open) => open,
@@ -346,9 +343,8 @@ impl<'s> Streamer<'s> {
         }
     }
 
-    async fn dispatch_rows(&mut self, out: &mut BatchSender<MySqlPosition>, rows: u64) -> Result<(), TaskError> {
-        self.moved = true;
-        self.dispatch(out, rows).await
+    fn describe(&self, mapped: &MappedTable) -> String {
+        format!("table {} at {}", mapped.collection, self.place())
     }
 
     /// The row's place in its transaction, when transaction metadata is provided.
@@ -360,7 +356,8 @@ impl<'s> Streamer<'s> {
     ) -> Result<RowHead, TaskError> {
         let Some(context) = self.progress.transaction().and_then(|tx| tx.context.as_mut()) else { return Ok(head) };
         // A change of the key is a delete and a create: two events of the transaction.
-        let events = if head.op == Op::Update && self.emitter.key_changes(&mapped.table, out.rows(), &head)? { 2 } else { 1 };
+        let events =
+            if head.op == Op::Update && self.emitter.key_changes(&mapped.table, out.rows(), &head)? { 2 } else { 1 };
         let total = context.total();
         let order = match context.collections.get_mut(&*mapped.collection) {
             Some(order) => order,
@@ -501,7 +498,11 @@ impl<'s> Streamer<'s> {
 
     fn bad_row(&self, mapped: &MappedTable, error: &mysql_protocol::DecodeError) -> TaskError {
         TaskError::Definite(Failure::from_error(
-            format!("Error while deserializing binlog event at offset {}: rows of table {}", self.place(), mapped.collection),
+            format!(
+                "Error while deserializing binlog event at offset {}: rows of table {}",
+                self.place(),
+                mapped.collection
+            ),
             error,
         ))
     }
@@ -511,9 +512,13 @@ impl<'s> Streamer<'s> {
     }
 
     fn undecodable(&self, bytes: &[u8], error: &mysql_protocol::DecodeError) -> TaskError {
-        let kind = EventHeader::parse(bytes).map_or_else(|_| "an event".to_owned(), |header| header.event_type.to_string());
+        let kind =
+            EventHeader::parse(bytes).map_or_else(|_| "an event".to_owned(), |header| header.event_type.to_string());
         let failure = Failure::from_error(
-            format!("Error while deserializing binlog event at offset {}: {kind} after this place cannot be read", self.place()),
+            format!(
+                "Error while deserializing binlog event at offset {}: {kind} after this place cannot be read",
+                self.place()
+            ),
             error,
         );
         match error {

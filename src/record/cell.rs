@@ -116,6 +116,14 @@ impl CellWriter {
         !matches!(self.rule, Rule::None)
     }
 
+    /// Bytes as a cutting rule leaves them.
+    pub(crate) fn cut<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match self.rule {
+            Rule::Truncate(limit) => bytes.get(..limit as usize).unwrap_or(bytes),
+            _ => bytes,
+        }
+    }
+
     /// Applies the column rule to a text that does not come from a row (a default, a fallback) and quotes it.
     pub(crate) fn literal_text(&self, text: &str, work: &mut Work, out: &mut Vec<u8>) -> Result<(), ValueError> {
         self.put_text(text, &mut work.bytes, &mut work.hashers, out)
@@ -157,11 +165,7 @@ impl CellWriter {
             },
             Write::Bytes { pad } => {
                 let bytes = padded(raw(datum)?, pad, &mut work.bytes);
-                let bytes = match self.rule {
-                    Rule::Truncate(limit) => bytes.get(..limit as usize).unwrap_or(bytes),
-                    _ => bytes,
-                };
-                json::base64_text(bytes, out);
+                json::base64_text(self.cut(bytes), out);
             }
             Write::BytesBase64 { pad } => {
                 work.text.clear();
@@ -312,34 +316,39 @@ impl CellWriter {
 
     fn decimal(&self, datum: Datum<'_>, scale: u16, work: &mut Work, out: &mut Vec<u8>) -> Result<(), ValueError> {
         let small = match datum {
-            Datum::Decimal(Decimal::Small { unscaled, scale: from }) => rescaled(unscaled, from, scale)?,
-            Datum::Int(n) => rescaled(i128::from(n), 0, scale)?,
-            Datum::UInt(n) => rescaled(i128::from(n), 0, scale)?,
+            Datum::Decimal(Decimal::Small { unscaled, scale }) => Some((unscaled, scale)),
+            Datum::Int(n) => Some((i128::from(n), 0)),
+            Datum::UInt(n) => Some((i128::from(n), 0)),
             Datum::Decimal(Decimal::Big { .. }) => None,
             _ => return Err(ValueError::fixed(KIND)),
         };
+        // The number at the column's scale, when 128 bits hold it.
+        let fitting = match small {
+            Some((unscaled, from)) => rescaled(unscaled, from, scale)?,
+            None => None,
+        };
         let base64 = matches!(self.format, Format::Json(JsonSettings { decimal_format: DecimalFormat::Base64, .. }));
-        if let (true, Some(unscaled)) = (base64, small) {
+        if let (true, Some(unscaled)) = (base64, fitting) {
             let (bytes, len) = number::twos_complement(unscaled);
             json::base64_text(bytes.get(16 - len..).unwrap_or(&bytes), out);
             return Ok(());
         }
         work.text.clear();
-        let negative = match (small, datum) {
-            (Some(unscaled), _) => {
+        let negative = match (fitting, small, datum) {
+            (Some(unscaled), ..) => {
                 digits(unscaled, &mut work.text);
                 unscaled < 0
             }
-            (None, Datum::Decimal(Decimal::Big { negative, digits, scale: from })) => {
-                big_rescaled(digits.as_bytes(), from, scale, &mut work.text)?;
-                negative
-            }
-            (None, Datum::Decimal(Decimal::Small { unscaled, scale: from })) => {
+            (None, Some((unscaled, from)), _) => {
                 digits(unscaled, &mut work.text);
                 work.text.resize(work.text.len() + usize::from(scale.saturating_sub(from)), b'0');
                 unscaled < 0
             }
-            (None, _) => return Err(ValueError::fixed(OUT_OF_RANGE)),
+            (None, None, Datum::Decimal(Decimal::Big { negative, digits, scale: from })) => {
+                big_rescaled(digits.as_bytes(), from, scale, &mut work.text)?;
+                negative
+            }
+            (None, None, _) => return Err(ValueError::fixed(KIND)),
         };
         if base64 {
             work.bytes.clear();

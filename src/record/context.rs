@@ -14,6 +14,11 @@ pub struct EncodeContext {
     pub(crate) event: EventCache,
     pub(crate) failures: u32,
     pub(crate) last_failure: Option<ValueFailure>,
+    /// Indexes of the null fields of the struct rendered last: a null shows as a default where there is one, and is
+    /// not the same as a value that equals the default.
+    pub(crate) nulls: Vec<usize>,
+    /// The same of the struct before it, to compare.
+    pub(crate) left_nulls: Vec<usize>,
     /// Two renderings of one struct, to compare.
     pub(crate) left: Vec<u8>,
     pub(crate) right: Vec<u8>,

@@ -82,7 +82,7 @@ impl Fields {
         Ok(builder.finish())
     }
 
-    /// Appends the struct for an image.
+    /// Appends the struct for an image and leaves the indexes of its null fields in the context.
     ///
     /// # Errors
     /// A cell is missing or cannot be converted; `out` then holds a part of the struct.
@@ -94,7 +94,8 @@ impl Fields {
         ctx: &mut EncodeContext,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        for field in &self.fields {
+        ctx.nulls.clear();
+        for (index, field) in self.fields.iter().enumerate() {
             out.extend_from_slice(&field.prefix);
             if let Some(mask) = field.writer.constant() {
                 out.extend_from_slice(mask);
@@ -105,7 +106,7 @@ impl Fields {
                 return Err(EncodeError::Absent { table: of.table.id.clone(), column: field.name.clone() });
             }
             if cell.is_null() {
-                field.fixed(of.table, &field.null, out)?;
+                field.null(of.table, index, ctx, out)?;
                 continue;
             }
             let Some(column) = of.table.columns.get(field.column) else {
@@ -121,7 +122,7 @@ impl Fields {
             };
             match written {
                 Ok(Written::Value) => {}
-                Ok(Written::Null) => field.fixed(of.table, &field.null, out)?,
+                Ok(Written::Null) => field.null(of.table, index, ctx, out)?,
                 Err(error) => {
                     out.truncate(start);
                     let reason = error.to_string();
@@ -130,6 +131,7 @@ impl Fields {
                     }
                     ctx.failures = ctx.failures.saturating_add(1);
                     ctx.last_failure = Some(ValueFailure { column: field.name.clone(), reason });
+                    ctx.nulls.push(index);
                     field.fixed(of.table, &field.unset, out)?;
                 }
             }
@@ -151,23 +153,22 @@ impl Fields {
             }
         })
     }
-
-    /// Whether a null became a value or the other way round in an optional field: a change even where the default
-    /// hides it.
-    pub(crate) fn null_changed(&self, before: &[Cell], after: &[Cell]) -> bool {
-        self.fields.iter().filter(|field| field.optional && field.writer.constant().is_none()).any(|field| {
-            let is_null = |cells: &[Cell]| cells.get(field.column).is_some_and(|cell| cell.is_null());
-            is_null(before) != is_null(after)
-        })
-    }
-
-    /// Whether different stored values may come out as equal ones.
-    pub(crate) fn lossy(&self) -> bool {
-        self.fields.iter().any(|field| field.writer.lossy())
-    }
 }
 
 impl Field {
+    fn null(
+        &self,
+        table: &TableVersion,
+        index: usize,
+        ctx: &mut EncodeContext,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if self.optional {
+            ctx.nulls.push(index);
+        }
+        self.fixed(table, &self.null, out)
+    }
+
     fn fixed(&self, table: &TableVersion, fixed: &Fixed, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match fixed {
             Fixed::Bytes(bytes) => {
@@ -209,9 +210,9 @@ impl<'a> Builder<'a> {
         Ok(Self { table, settings, format, schema, fields: Vec::new(), literal: b"{".to_vec(), count: 0 })
     }
 
-    fn name(&mut self, name: &str, schema: &Schema) -> Result<(), String> {
+    fn name(&mut self, name: &str, schema: &Arc<Schema>) -> Result<(), String> {
         let known = self.schema.fields.get(self.count);
-        if known.is_none_or(|field| *field.name != *name || *field.schema != *schema) {
+        if known.is_none_or(|field| *field.name != *name || !same(&field.schema, schema)) {
             return Err(format!("the field {name} is not field {} of its struct's schema", self.count));
         }
         if self.count > 0 {
@@ -223,7 +224,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn constant(&mut self, name: &str, schema: &Schema, value: &Value) -> Result<(), String> {
+    fn constant(&mut self, name: &str, schema: &Arc<Schema>, value: &Value) -> Result<(), String> {
         self.name(name, schema)?;
         write(self.format, schema, value, &mut self.literal).map_err(|error| format!("the field {name}: {error}"))
     }
@@ -255,6 +256,10 @@ impl<'a> Builder<'a> {
             Value::Text(text) if writer.lossy() => {
                 writer.literal_text(text, &mut Work::default(), &mut out).map_err(|error| error.to_string())
             }
+            Value::Bytes(bytes) if writer.lossy() => {
+                json::base64_text(writer.cut(bytes), &mut out);
+                Ok(())
+            }
             value => write(self.format, &field.schema, value, &mut out).map_err(|error| error.to_string()),
         };
         match written {
@@ -279,6 +284,11 @@ impl<'a> Builder<'a> {
         self.literal.push(b'}');
         Fields { fields: self.fields.into(), suffix: self.literal.into() }
     }
+}
+
+/// Equal schemas; the same one is equal to itself even with a default of NaN.
+fn same(left: &Arc<Schema>, right: &Arc<Schema>) -> bool {
+    Arc::ptr_eq(left, right) || left == right
 }
 
 /// Appends a value in either format.

@@ -46,7 +46,6 @@ pub struct RecordPlan {
     context: Box<[ContextHeader]>,
     tombstones: bool,
     skip_unchanged: bool,
-    lossy: bool,
     mode: ConversionFailure,
 }
 
@@ -92,7 +91,6 @@ impl RecordPlan {
             topic: shape.topic.clone(),
             key: shape.key.as_ref().map(|key| framed(key, Format::Json(settings.key))).transpose()?,
             key_header: shape.key.as_ref().map(|key| framed(key, header_format)).transpose()?,
-            lossy: row.lossy(),
             row,
             source,
             value_prefix: value_prefix.into(),
@@ -163,13 +161,10 @@ impl RecordPlan {
         if key.fields.same_cells(arena, before, after) {
             return Ok(false);
         }
-        if key.fields.null_changed(before, after) {
-            return Ok(true);
-        }
         self.differ(&key.fields, RowOf { table, arena }, before, after, ctx)
     }
 
-    /// Whether two images give different bytes of a struct.
+    /// Whether two images give different values of a struct.
     fn differ(
         &self,
         fields: &Fields,
@@ -183,11 +178,13 @@ impl RecordPlan {
         right.clear();
         // What fails here fails again where the record is written, and is counted there.
         let failures = ctx.failures;
-        let rendered = fields
-            .put(of, before, self.mode, ctx, &mut left)
-            .and_then(|()| fields.put(of, after, self.mode, ctx, &mut right));
+        let mut rendered = fields.put(of, before, self.mode, ctx, &mut left);
+        std::mem::swap(&mut ctx.nulls, &mut ctx.left_nulls);
+        if rendered.is_ok() {
+            rendered = fields.put(of, after, self.mode, ctx, &mut right);
+        }
         ctx.failures = failures;
-        let differ = left != right;
+        let differ = left != right || ctx.nulls != ctx.left_nulls;
         (ctx.left, ctx.right) = (left, right);
         rendered.map(|()| differ)
     }
@@ -266,9 +263,6 @@ impl Walk<'_> {
         let (before, after) = (self.of.arena.image(before), self.of.arena.image(after));
         if self.plan.row.same_cells(self.of.arena, before, after) {
             return Ok(false);
-        }
-        if !self.plan.lossy || self.plan.row.null_changed(before, after) {
-            return Ok(true);
         }
         self.plan.differ(&self.plan.row, self.of, before, after, self.ctx)
     }

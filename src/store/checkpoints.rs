@@ -81,7 +81,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         let partition = object(json!({"server": "srv"}));
         let saved = SavedCheckpoint {
-            offset: object(json!({"file": "binlog.000002", "pos": 9_007_199_254_740_993_u64, "gtids": null, "x": true})),
+            offset: object(
+                json!({"file": "binlog.000002", "pos": 9_007_199_254_740_993_u64, "gtids": null, "x": true}),
+            ),
             published_at: Some((24, 17)),
             cluster: Some("abc".into()),
         };

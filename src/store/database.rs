@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Options, WriteBatch, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Options, WriteBatch,
+    WriteOptions,
+};
 
 use crate::{
     error::{StoreError, StoreErrorKind},
@@ -83,7 +86,10 @@ impl Store {
     pub(crate) fn family(&self, name: &'static str) -> Result<&ColumnFamily, StoreError> {
         // All families are made at opening.
         self.db.cf_handle(name).ok_or_else(|| {
-            StoreError::new(StoreErrorKind::Failed, format!("the state folder {} has no column family {name}", self.dir.display()))
+            StoreError::new(
+                StoreErrorKind::Failed,
+                format!("the state folder {} has no column family {name}", self.dir.display()),
+            )
         })
     }
 

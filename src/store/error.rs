@@ -43,12 +43,16 @@ impl StoreError {
         match () {
             () if has("No space left") || has("Disk quota exceeded") || has("file too large") => Self::new(
                 StoreErrorKind::Full,
-                format!("the disk under the state folder {dir} is full ({doing}); free space there and restart. Nothing was changed: {text}"),
+                format!(
+                    "the disk under the state folder {dir} is full ({doing}); free space there and restart. Nothing was changed: {text}"
+                ),
             ),
             () if error.kind() == rocksdb::ErrorKind::Corruption => Self::corrupt(dir, doing, &text),
             () if has("Permission denied") || has("Read-only file system") => Self::new(
                 StoreErrorKind::NotWritable,
-                format!("the state folder {dir} is not writable ({doing}); give this user the right to write there, or set afterimage.state.dir: {text}"),
+                format!(
+                    "the state folder {dir} is not writable ({doing}); give this user the right to write there, or set afterimage.state.dir: {text}"
+                ),
             ),
             () => Self::new(StoreErrorKind::Failed, format!("the state folder {dir} failed ({doing}): {text}")),
         }

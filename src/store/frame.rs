@@ -42,7 +42,9 @@ pub(crate) fn open(bytes: &[u8]) -> Result<(u16, &[u8]), (StoreErrorKind, String
     }
     let version = u16::from_le_bytes([v0, v1]);
     if version > VERSION {
-        let text = format!("a value has format version {version}, this program knows versions up to {VERSION}; use the newer program");
+        let text = format!(
+            "a value has format version {version}, this program knows versions up to {VERSION}; use the newer program"
+        );
         return Err((StoreErrorKind::TooNew, text));
     }
     if u32::from_le_bytes([c0, c1, c2, c3]) != checksum(version, payload) {

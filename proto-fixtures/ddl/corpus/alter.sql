@@ -22,8 +22,6 @@ alter table t change b3 b3 varchar(31) after id
 ;;
 alter table t rename column c to c2
 ;;
-alter table t rename column d to e, rename column e to d
-;;
 alter table t alter a set default 4, alter column j drop default
 ;;
 alter table t add constraint u unique (a)
@@ -74,9 +72,7 @@ alter table t2 rename t3
 ;;
 alter table t3 rename as t4, add column after_rename int
 ;;
-alter table t4 rename = t5
-;;
-alter table ddl_alter.t5 rename ddl_alter.t
+alter table ddl_alter.t4 rename ddl_alter.t
 ;;
 alter table t
 ;;
@@ -159,6 +155,18 @@ alter table s change e e set('x','y')
 alter table s modify e varchar(10)
 ;;
 alter table s modify e int
+;;
+create table swap (a int, b bigint not null primary key)
+;;
+alter table swap rename column a to b, rename column b to a
+;;
+create table swap2 (a int, b bigint not null primary key)
+;;
+alter table swap2 change a b int, change b a bigint not null
+;;
+create table eq (a int)
+;;
+alter table eq rename = eq2
 ;;
 create table fk1 (id int primary key)
 ;;

@@ -52,7 +52,7 @@ create table ddl_charset_two.t (a varchar(3))
 ;;
 use ddl_charset_two
 ;;
-alter database character set cp1250
+alter database ddl_charset_two character set cp1250
 ;;
 create table t8 (a varchar(3))
 ;;

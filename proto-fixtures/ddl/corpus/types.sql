@@ -26,6 +26,6 @@ create table serial2 (id bigint unsigned serial default value, v int)
 ;;
 CREATE TABLE `UPPER` (`Id` INT(10) UNSIGNED NOT NULL AUTO_INCREMENT, `Name` VARCHAR(64) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL DEFAULT '', `Flag` ENUM('Y','N') NOT NULL DEFAULT 'N', PRIMARY KEY (`Id`), KEY `n` (`Name`(10)) USING BTREE) ENGINE=InnoDB AUTO_INCREMENT=17 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci COMMENT='Upper'
 ;;
-create table charsets (a char(3) ascii, b char(3) unicode, c varchar(5) charset latin1, d varchar(5) character set 'utf8', e varchar(5) charset `greek`, f text character set koi8r collate koi8r_bin, g varchar(5) char set cp1251, h varchar(5) ascii binary, i varchar(3) character set binary, j text charset binary, k varchar(3) charset UTF8MB4)
+create table charsets (a char(3) ascii, b char(3) unicode, c varchar(5) charset latin1, d varchar(5) character set 'utf8', e varchar(5) charset `greek`, f text character set koi8r collate koi8r_bin, g varchar(5) char set cp1251, h varchar(5) ascii binary, h2 varchar(5) charset latin1 binary, h3 varchar(5) binary ascii, i varchar(3) character set binary, j text charset binary, k varchar(3) charset UTF8MB4)
 ;;
 create table collates (a varchar(5) collate latin1_german1_ci, b varchar(5) collate utf8mb4_0900_as_cs, c varchar(5) not null collate utf8_bin, d char(2) collate 'ucs2_bin', e enum('a') collate utf8mb4_bin, g varchar(3) COLLATE LATIN1_BIN) default charset=latin2

@@ -10,7 +10,10 @@ use std::{
 };
 
 use engine::{batch::Ack, budget::Permit, port::Sink};
-use kafka::{producer::KafkaSink, settings::{Role, Settings}};
+use kafka::{
+    producer::KafkaSink,
+    settings::{Role, Settings},
+};
 use model::Seq;
 use record::RecordBuffer;
 use tokio::sync::mpsc::channel;

@@ -6,6 +6,9 @@ use super::data_type::{charset_clause, collate_clause};
 use super::{CharsetName, CreateTable, Key, KeyColumns, Statement, Unexpected};
 use crate::token::Kind;
 
+/// No table of any server has more columns.
+pub(crate) const MOST_COLUMNS: usize = 4096;
+
 /// Parses what follows `CREATE [OR REPLACE] TABLE`.
 pub(super) fn create_table(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpected> {
     let if_not_exists = cursor.if_not_exists();
@@ -34,7 +37,11 @@ pub(super) fn create_table(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpec
 }
 
 /// `LIKE s`, bare or in parentheses.
-fn like(cursor: &mut Cursor<'_>, name: &super::TableName, if_not_exists: bool) -> Result<Option<Statement>, Unexpected> {
+fn like(
+    cursor: &mut Cursor<'_>,
+    name: &super::TableName,
+    if_not_exists: bool,
+) -> Result<Option<Statement>, Unexpected> {
     let parens = cursor.is_sym('(') && cursor.is_at(1, "LIKE");
     if !parens && !cursor.is("LIKE") {
         return Ok(None);
@@ -61,8 +68,10 @@ fn begins_query(word: &str) -> bool {
 fn element(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<(), Unexpected> {
     if let Some(key) = table_constraint(cursor)? {
         table.keys.extend(key);
-    } else {
+    } else if table.columns.len() < MOST_COLUMNS {
         table.columns.push(column_definition(cursor)?);
+    } else {
+        return Err(Unexpected);
     }
     Ok(())
 }

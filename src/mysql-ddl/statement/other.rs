@@ -400,6 +400,7 @@ pub(super) fn tables_of(statement: &Statement) -> Vec<TableName> {
 /// The tables that a text which does not parse seems to touch: the name behind each TABLE, and the names of a list
 /// behind it.
 pub(super) fn guess_tables(cursor: &Cursor<'_>) -> Vec<TableName> {
+    const MOST: usize = 64;
     let mut tables = Vec::new();
     let mut n = 0;
     while let Some(token) = cursor.ahead(n) {
@@ -410,16 +411,17 @@ pub(super) fn guess_tables(cursor: &Cursor<'_>) -> Vec<TableName> {
         let mut place = cursor.from(n);
         place.if_not_exists();
         place.if_exists();
-        while let Ok(name) = place.table_name() {
+        // A text that names more tables than this is no statement anybody wrote.
+        for _ in 0..MOST {
+            let Ok(name) = place.table_name() else { break };
             if !tables.contains(&name) {
                 tables.push(name);
             }
-            // A text that names more tables than this is no statement anybody wrote.
-            if tables.len() >= 64 || !place.accept_sym(',') {
+            if !place.accept_sym(',') {
                 break;
             }
         }
-        if tables.len() >= 64 {
+        if tables.len() >= MOST {
             break;
         }
     }

@@ -20,7 +20,7 @@ pub struct Packet<'a> {
 }
 
 /// Turns bytes into packets. The payload of a packet of one frame is a slice of the receive buffer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PacketReader {
     /// Received bytes are those from `start` to `end`.
     buffer: Vec<u8>,

@@ -6,13 +6,16 @@ use engine::{
     config::{ConfigError, Values},
     filter::{ColumnFilter, ListFilter, TableFilter},
 };
-use record::ConversionFailure;
+use record::{
+    ConversionFailure,
+    naming::{NameAdjustment as Adjustment, TopicNaming, TopicRewrite, TopicStrategy},
+    regex::Rewrite,
+};
 
 use super::{
-    BUILTIN_DATABASES, ColumnRules, ConnectionConfig, ConversionMode, EventConfig, FailureMode, GtidSources,
-    HeartbeatConfig, HistoryConfig, KeyColumns, LimitConfig, MySqlConfig, NamingConfig, NamingKind, RegexNaming,
-    SkippedOperations, SnapshotConfig, Store, StreamingConfig, TlsConfig, TopicNaming, ValueConfig, checks,
-    naming_kind,
+    BUILTIN_DATABASES, ColumnRules, ConnectionConfig, ConversionMode, EventConfig, FailureMode, FieldAdjustment,
+    GtidSources, HeartbeatConfig, HistoryConfig, KeyColumns, LimitConfig, MySqlConfig, NameAdjustment, NamingConfig,
+    NamingKind, SkippedOperations, SnapshotConfig, Store, StreamingConfig, TlsConfig, ValueConfig, checks, naming_kind,
 };
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -224,27 +227,45 @@ fn naming(values: &Values<'_>) -> Result<NamingConfig> {
     let kind = class.map_or(Some(NamingKind::Plain), naming_kind);
     let strategy = match kind {
         None => return Err(ConfigError::new("topic.naming.strategy", "the class is not supported")),
-        Some(NamingKind::Plain) => TopicNaming::Plain,
-        Some(NamingKind::Unicode) => TopicNaming::Unicode,
+        Some(NamingKind::Plain) => TopicStrategy::Default,
+        Some(NamingKind::Unicode) => TopicStrategy::Unicode,
         Some(NamingKind::Regex) => {
+            let rewrite = |regex: &str, replacement: &str| -> Result<Rewrite> {
+                let to = values.given(replacement).unwrap_or_default();
+                Rewrite::new(values.required(regex)?, to).map_err(|problem| ConfigError::new(regex, problem))
+            };
             let unique = values.bool("topic.key.enforce.uniqueness")?;
-            TopicNaming::Regex(Box::new(RegexNaming {
-                regex: values.required("topic.regex")?.to_owned(),
-                replacement: values.required("topic.replacement")?.to_owned(),
-                key_field: text(values, "topic.key.field.name").filter(|_| unique),
-                key_value: text(values, "topic.key.field.regex")
-                    .zip(values.given("topic.key.field.replacement").map(str::to_owned)),
+            let key_value = values
+                .text("topic.key.field.regex")
+                .map(|_| rewrite("topic.key.field.regex", "topic.key.field.replacement"));
+            TopicStrategy::Regex(Box::new(TopicRewrite {
+                topic: rewrite("topic.regex", "topic.replacement")?,
+                key_field: values.text("topic.key.field.name").filter(|_| unique).map(Into::into),
+                key_value: key_value.transpose()?,
             }))
         }
     };
-    Ok(NamingConfig {
+    let or = |name: &str, default: &str| values.get(name).unwrap_or(default).to_owned();
+    let topics = TopicNaming {
+        delimiter: or("topic.delimiter", "."),
         strategy,
-        delimiter: values.get("topic.delimiter").unwrap_or(".").to_owned(),
-        transaction: values.get("topic.transaction").unwrap_or("transaction").to_owned(),
-        heartbeat_prefix: values.get("topic.heartbeat.prefix").unwrap_or("__debezium-heartbeat").to_owned(),
+        transaction: or("topic.transaction", "transaction"),
+        heartbeat_prefix: or("topic.heartbeat.prefix", "__debezium-heartbeat"),
         heartbeat_name: text(values, "topic.heartbeat.name"),
-        schemas: values.choice("schema.name.adjustment.mode")?,
-        fields: values.choice("field.name.adjustment.mode")?,
+        ..TopicNaming::new(values.required("topic.prefix")?)
+    };
+    Ok(NamingConfig {
+        topics,
+        schemas: match values.choice("schema.name.adjustment.mode")? {
+            NameAdjustment::None => Adjustment::None,
+            NameAdjustment::Avro => Adjustment::Avro,
+            NameAdjustment::AvroUnicode => Adjustment::AvroUnicode,
+        },
+        fields: match values.choice("field.name.adjustment.mode")? {
+            FieldAdjustment::None => Adjustment::None,
+            FieldAdjustment::Avro => Adjustment::Avro,
+            FieldAdjustment::AvroUnicode => Adjustment::AvroUnicode,
+        },
     })
 }
 

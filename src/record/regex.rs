@@ -4,7 +4,10 @@
 //! matches in Java (`.`, `\d`, `\w`, `\s` and letter case are ASCII-minded there) or is refused with the reason.
 //! Never matches a part of a name, never treats a pattern it does not understand as text.
 
+mod rewrite;
 mod translate;
+
+pub use rewrite::Rewrite;
 
 /// A pattern that matches whole texts.
 #[derive(Debug, Clone)]

@@ -1,0 +1,454 @@
+//! Orders and their lines in MySQL: a stock to take a snapshot of, then live inserts, updates and deletes.
+
+use std::{
+    collections::VecDeque,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use mysql_async::{Conn, TxOpts, Value, prelude::Queryable};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use crate::runtime::{Error, Shutdown, settings::MysqlSettings};
+
+const TABLES: &str = include_str!("../../../deploy/sql/orders/0001_project_db.sql");
+/// Rows of one insert statement.
+const ROWS_MAX: usize = 1_000;
+/// Live orders that later changes choose from.
+const REMEMBERED_MAX: usize = 5_000;
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrdersLoad {
+    /// Orders inserted at once, in large statements.
+    pub orders: usize,
+    /// Lines inserted with them, shared out at random.
+    pub lines: usize,
+    /// Share of orders (0 to 1) that never get all their lines.
+    pub incomplete: f64,
+    /// Live changes after that: transactions per second, 0 for none.
+    pub rate: f64,
+    /// How many live transactions; `None` until shutdown.
+    pub changes: Option<u64>,
+    /// Same seed, same data (and so the same ids: once per database); `None` for a new one.
+    pub seed: Option<u64>,
+}
+
+impl Default for OrdersLoad {
+    fn default() -> Self {
+        Self { orders: 25_000, lines: 47_000, incomplete: 0.05, rate: 0.0, changes: None, seed: None }
+    }
+}
+
+/// What was generated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// Orders inserted.
+    pub orders: u64,
+    /// Lines inserted.
+    pub lines: u64,
+    /// Rows updated.
+    pub updates: u64,
+    /// Rows deleted.
+    pub deletes: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Order {
+    id: String,
+    wanted: i32,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    id: String,
+    product: String,
+}
+
+struct Maker {
+    rng: StdRng,
+    products: Vec<String>,
+}
+
+impl Maker {
+    fn new(seed: u64) -> Self {
+        // Products are the same for every seed: a shop has one catalogue.
+        let mut catalogue = StdRng::seed_from_u64(0);
+        let products = (0..500).map(|_| id(&mut catalogue)).collect();
+        Self { rng: StdRng::seed_from_u64(seed), products }
+    }
+
+    fn order(&mut self, lines: usize, complete: bool) -> Order {
+        let mut chosen: Vec<String> = Vec::with_capacity(lines);
+        while chosen.len() < lines {
+            let Some(product) = self.product() else { break };
+            if !chosen.contains(&product) || chosen.len() >= self.products.len() {
+                chosen.push(product);
+            }
+        }
+        let missing = if complete && lines > 0 { 0 } else { self.rng.random_range(1..=2) };
+        let lines: Vec<Line> = chosen.into_iter().map(|product| Line { id: id(&mut self.rng), product }).collect();
+        Order { id: id(&mut self.rng), wanted: i32::try_from(lines.len()).unwrap_or(i32::MAX) + missing, lines }
+    }
+
+    fn product(&mut self) -> Option<String> {
+        let index = self.rng.random_range(0..self.products.len().max(1));
+        self.products.get(index).cloned()
+    }
+
+    fn order_row(&mut self, order: &Order) -> Vec<Value> {
+        vec![
+            order.id.as_str().into(),
+            self.rng.random_range(1..=5_000).into(),
+            self.rng.random_range(1..=50).into(),
+            self.rng.random_range(1..=4).into(),
+            order.wanted.into(),
+        ]
+    }
+
+    fn line_row(&mut self, order: &str, line: &Line) -> Vec<Value> {
+        let cents = self.rng.random_range(99..=99_999);
+        vec![
+            line.id.as_str().into(),
+            order.into(),
+            line.product.as_str().into(),
+            self.rng.random_range(1..=9).into(),
+            format!("{}.{:02}", cents / 100, cents % 100).into(),
+        ]
+    }
+}
+
+fn id(rng: &mut StdRng) -> String {
+    uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string()
+}
+
+const ORDERS: &str = "INSERT INTO orders (id, customer_id, store_id, payment_method_id, num_products) VALUES ";
+const LINES: &str = "INSERT INTO order_details (id, order_id, product_id, quantity, price) VALUES ";
+
+async fn insert<Q: Queryable>(connection: &mut Q, statement: &str, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let text = format!("{statement}{}", vec!["(?,?,?,?,?)"; rows.len()].join(","));
+    connection.exec_drop(text, rows.into_iter().flatten().collect::<Vec<Value>>()).await?;
+    Ok(())
+}
+
+/// Creates database and tables where absent, inserts the stock, then changes it live. Tells its progress to `out`.
+///
+/// # Errors
+/// Refused settings, a server that cannot be reached, or a statement it refuses.
+pub async fn orders(
+    settings: &MysqlSettings,
+    load: &OrdersLoad,
+    shutdown: &Shutdown,
+    out: &mut (dyn Write + Send),
+) -> Result<Generated, Error> {
+    if !(0.0..=1.0).contains(&load.incomplete) {
+        return Err(Error::Config("incomplete: a share between 0 and 1".into()));
+    }
+    if !load.rate.is_finite() || load.rate < 0.0 {
+        return Err(Error::Config("rate: changes per second, 0 or more".into()));
+    }
+    let mut connection = connect(settings).await?;
+    for statement in TABLES.split(';').map(without_comments).filter(|statement| !statement.is_empty()) {
+        connection.query_drop(statement).await?;
+    }
+    let seed = load.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    tell(out, format_args!("seed {seed}"))?;
+    let mut maker = Maker::new(seed);
+    let mut done = Generated::default();
+    let mut recent = VecDeque::new();
+    stock(&mut connection, &mut maker, load, &mut done, &mut recent, shutdown, out).await?;
+    if load.rate > 0.0 {
+        live(&mut connection, &mut maker, load, &mut done, &mut recent, shutdown, out).await?;
+    }
+    connection.disconnect().await?;
+    Ok(done)
+}
+
+/// A connection to the database, which is created if absent.
+pub(crate) async fn connect(settings: &MysqlSettings) -> Result<Conn, Error> {
+    let (options, database) = settings.options()?;
+    let place = format!("{}:{}", options.ip_or_hostname(), options.tcp_port());
+    let mut connection = Conn::new(options).await.map_err(|e| match Error::from(e) {
+        Error::Database(text) => Error::Database(format!("connecting to {place}: {text}")),
+        other => other,
+    })?;
+    let quoted = database.replace('`', "``");
+    // Creating needs a privilege that using does not.
+    if connection.query_drop(format!("USE `{quoted}`")).await.is_err() {
+        connection.query_drop(format!("CREATE DATABASE IF NOT EXISTS `{quoted}`")).await?;
+        connection.query_drop(format!("USE `{quoted}`")).await?;
+    }
+    Ok(connection)
+}
+
+fn without_comments(statement: &str) -> String {
+    let lines: Vec<&str> = statement.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    lines.join("\n").trim().to_owned()
+}
+
+fn tell(out: &mut (dyn Write + Send), line: std::fmt::Arguments<'_>) -> Result<(), Error> {
+    writeln!(out, "{line}").map_err(|e| Error::io("writing progress", &e))
+}
+
+async fn stock(
+    connection: &mut Conn,
+    maker: &mut Maker,
+    load: &OrdersLoad,
+    done: &mut Generated,
+    recent: &mut VecDeque<Order>,
+    shutdown: &Shutdown,
+    out: &mut (dyn Write + Send),
+) -> Result<(), Error> {
+    let counts = share_out(load.orders, load.lines, &mut maker.rng);
+    let began = Instant::now();
+    let mut told = began;
+    for part in counts.chunks(ROWS_MAX) {
+        if shutdown.is_triggered() {
+            return Ok(());
+        }
+        let orders: Vec<Order> = part
+            .iter()
+            .map(|lines| {
+                let complete = !maker.rng.random_bool(load.incomplete);
+                maker.order(*lines, complete)
+            })
+            .collect();
+        let order_rows: Vec<Vec<Value>> = orders.iter().map(|order| maker.order_row(order)).collect();
+        let mut line_rows = Vec::new();
+        for order in &orders {
+            for line in &order.lines {
+                line_rows.push(maker.line_row(&order.id, line));
+            }
+        }
+        done.orders += u64::try_from(order_rows.len()).unwrap_or(0);
+        done.lines += u64::try_from(line_rows.len()).unwrap_or(0);
+        let mut transaction = connection.start_transaction(TxOpts::default()).await?;
+        insert(&mut transaction, ORDERS, order_rows).await?;
+        for rows in line_rows.chunks(ROWS_MAX) {
+            insert(&mut transaction, LINES, rows.to_vec()).await?;
+        }
+        transaction.commit().await?;
+        for order in orders {
+            remember(recent, order);
+        }
+        if told.elapsed() > Duration::from_secs(1) {
+            told = Instant::now();
+            tell(
+                out,
+                format_args!("{} of {} orders, {} of {} lines", done.orders, load.orders, done.lines, load.lines),
+            )?;
+        }
+    }
+    if load.orders > 0 {
+        tell(
+            out,
+            format_args!(
+                "{} orders with {} lines inserted in {:.1} s",
+                done.orders,
+                done.lines,
+                began.elapsed().as_secs_f64()
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+/// How many lines each order gets: evenly, and the rest at random.
+fn share_out(orders: usize, lines: usize, rng: &mut StdRng) -> Vec<usize> {
+    let each = lines.checked_div(orders).unwrap_or(0);
+    let mut counts = vec![each; orders];
+    let mut rest = lines.saturating_sub(each.saturating_mul(orders));
+    while rest > 0 && !counts.is_empty() {
+        let index = rng.random_range(0..counts.len());
+        if let Some(count) = counts.get_mut(index) {
+            *count += 1;
+        }
+        rest -= 1;
+    }
+    counts.shuffle(rng);
+    counts
+}
+
+fn remember(recent: &mut VecDeque<Order>, order: Order) {
+    if recent.len() >= REMEMBERED_MAX {
+        recent.pop_front();
+    }
+    recent.push_back(order);
+}
+
+async fn live(
+    connection: &mut Conn,
+    maker: &mut Maker,
+    load: &OrdersLoad,
+    done: &mut Generated,
+    recent: &mut VecDeque<Order>,
+    shutdown: &Shutdown,
+    out: &mut (dyn Write + Send),
+) -> Result<(), Error> {
+    let period = Duration::try_from_secs_f64(1.0 / load.rate).unwrap_or(Duration::from_secs(3_600));
+    let mut ticks = tokio::time::interval(period.max(Duration::from_micros(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut told = Instant::now();
+    let mut count = 0_u64;
+    while load.changes.is_none_or(|changes| count < changes) {
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => break,
+            _ = ticks.tick() => {}
+        }
+        change(connection, maker, load.incomplete, done, recent).await?;
+        count += 1;
+        if told.elapsed() > Duration::from_secs(5) {
+            told = Instant::now();
+            tell(
+                out,
+                format_args!(
+                    "{count} live changes: {} orders, {} lines, {} updates, {} deletes in all",
+                    done.orders, done.lines, done.updates, done.deletes
+                ),
+            )?;
+        }
+    }
+    tell(out, format_args!("{count} live changes done"))
+}
+
+/// One live transaction: mostly new orders, some updates, few deletes.
+async fn change(
+    connection: &mut Conn,
+    maker: &mut Maker,
+    incomplete: f64,
+    done: &mut Generated,
+    recent: &mut VecDeque<Order>,
+) -> Result<(), Error> {
+    let kind = maker.rng.random_range(0..100_u32);
+    let chosen = maker.rng.random_range(0..recent.len().max(1));
+    let mut transaction = connection.start_transaction(TxOpts::default()).await?;
+    match (kind, recent.get_mut(chosen)) {
+        (0..=54, _) | (_, None) => {
+            let lines = maker.rng.random_range(1..=4);
+            let complete = !maker.rng.random_bool(incomplete);
+            let order = maker.order(lines, complete);
+            let order_row = maker.order_row(&order);
+            let line_rows: Vec<Vec<Value>> = order.lines.iter().map(|line| maker.line_row(&order.id, line)).collect();
+            done.orders += 1;
+            done.lines += u64::try_from(line_rows.len()).unwrap_or(0);
+            // Lines may well be written first: there is no foreign key.
+            if maker.rng.random_bool(0.3) {
+                insert(&mut transaction, LINES, line_rows).await?;
+                insert(&mut transaction, ORDERS, vec![order_row]).await?;
+            } else {
+                insert(&mut transaction, ORDERS, vec![order_row]).await?;
+                insert(&mut transaction, LINES, line_rows).await?;
+            }
+            transaction.commit().await?;
+            remember(recent, order);
+            return Ok(());
+        }
+        (55..=69, Some(order)) => {
+            let (customer, payment) = (maker.rng.random_range(1..=5_000), maker.rng.random_range(1..=4));
+            transaction
+                .exec_drop(
+                    "UPDATE orders SET customer_id = ?, payment_method_id = ? WHERE id = ?",
+                    (customer, payment, order.id.as_str()),
+                )
+                .await?;
+            done.updates += 1;
+        }
+        (70..=75, Some(order)) => {
+            // Fewer wanted may complete it; never below one.
+            order.wanted = (order.wanted - 1).max(1);
+            transaction
+                .exec_drop("UPDATE orders SET num_products = ? WHERE id = ?", (order.wanted, order.id.as_str()))
+                .await?;
+            done.updates += 1;
+        }
+        (76..=84, Some(order)) => {
+            // A missing line arrives.
+            if let Some(product) = maker.product() {
+                let line = Line { id: id(&mut maker.rng), product };
+                let row = maker.line_row(&order.id, &line);
+                insert(&mut transaction, LINES, vec![row]).await?;
+                order.lines.push(line);
+                done.lines += 1;
+            }
+        }
+        (85..=90, Some(order)) => {
+            if let (Some(line), Some(product)) = (order.lines.first_mut(), maker.product()) {
+                line.product.clone_from(&product);
+                transaction
+                    .exec_drop(
+                        "UPDATE order_details SET product_id = ?, quantity = quantity + 1 WHERE id = ?",
+                        (product, line.id.as_str()),
+                    )
+                    .await?;
+                done.updates += 1;
+            }
+        }
+        (91..=96, Some(order)) => {
+            if let Some(line) = order.lines.pop() {
+                transaction.exec_drop("DELETE FROM order_details WHERE id = ?", (line.id,)).await?;
+                done.deletes += 1;
+            }
+        }
+        (_, Some(order)) => {
+            transaction.exec_drop("DELETE FROM orders WHERE id = ?", (order.id.as_str(),)).await?;
+            transaction.exec_drop("DELETE FROM order_details WHERE order_id = ?", (order.id.as_str(),)).await?;
+            done.deletes += 1 + u64::try_from(order.lines.len()).unwrap_or(0);
+            recent.remove(chosen);
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lines_are_shared_out() {
+        let mut rng = StdRng::seed_from_u64(7);
+        for (orders, lines) in [(25_000, 47_000), (10, 3), (3, 0), (1, 9)] {
+            let counts = share_out(orders, lines, &mut rng);
+            assert_eq!((counts.len(), counts.iter().sum::<usize>()), (orders, lines));
+        }
+        assert!(share_out(0, 5, &mut rng).is_empty());
+    }
+
+    #[test]
+    fn one_seed_gives_one_load() {
+        let make = |seed| {
+            let mut maker = Maker::new(seed);
+            (0..50).map(|n| format!("{:?}", maker.order(n % 4, n % 5 != 0))).collect::<Vec<_>>()
+        };
+        assert_eq!(make(1), make(1));
+        assert_ne!(make(1), make(2));
+    }
+
+    #[test]
+    fn complete_means_enough_distinct_products() {
+        let mut maker = Maker::new(3);
+        for lines in 0..6 {
+            for complete in [true, false] {
+                let order = maker.order(lines, complete);
+                let mut distinct: Vec<&str> = order.lines.iter().map(|line| line.product.as_str()).collect();
+                distinct.sort_unstable();
+                distinct.dedup();
+                let enough = i32::try_from(distinct.len()).expect("small") >= order.wanted;
+                assert_eq!(enough, complete && lines > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_tables_are_two_statements() {
+        let statements: Vec<String> =
+            TABLES.split(';').map(without_comments).filter(|statement| !statement.is_empty()).collect();
+        assert_eq!(statements.len(), 2);
+        assert!(statements.iter().all(|statement| statement.starts_with("CREATE TABLE IF NOT EXISTS")));
+    }
+}

@@ -1,0 +1,69 @@
+//! The one error type that callers of a pipeline get.
+
+use std::fmt;
+
+/// Why a pipeline could not start or go on. The text says what to do; it never holds a secret or a row value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is refused before anything was touched.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// Another process holds what this one needs: the state folder, the port, the transactional id.
+    #[error("{0}")]
+    InUse(String),
+    /// Kafka refused or could not be reached.
+    #[error("Kafka: {0}")]
+    Kafka(String),
+    /// Redis refused or could not be reached.
+    #[error("Redis: {0}")]
+    Redis(String),
+    /// A database refused or could not be reached.
+    #[error("{0}")]
+    Database(String),
+    /// The daemon's REST interface refused or could not be reached.
+    #[error("Connect: {0}")]
+    Connect(String),
+    /// A file or folder could not be used.
+    #[error("{0}")]
+    Io(String),
+    /// A check of `test` did not see what it waited for.
+    #[error("{0}")]
+    Check(String),
+}
+
+impl Error {
+    /// An I/O failure with what was being done.
+    pub(crate) fn io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
+        Self::Io(format!("{doing}: {error}"))
+    }
+
+    /// Whether the command line should report refused configuration (exit code 3) rather than a failure.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::InUse(_))
+    }
+}
+
+impl From<rdkafka::error::KafkaError> for Error {
+    fn from(error: rdkafka::error::KafkaError) -> Self {
+        Self::Kafka(error.to_string())
+    }
+}
+
+impl From<redis::RedisError> for Error {
+    fn from(error: redis::RedisError) -> Self {
+        Self::Redis(error.to_string())
+    }
+}
+
+impl From<mysql_async::Error> for Error {
+    fn from(error: mysql_async::Error) -> Self {
+        // A server error may quote a value ("Duplicate entry ..."): its code says enough.
+        match error {
+            mysql_async::Error::Server(server) => {
+                Self::Database(format!("MySQL error {} (SQLSTATE {})", server.code, server.state))
+            }
+            other => Self::Database(format!("MySQL: {other}")),
+        }
+    }
+}

@@ -151,6 +151,10 @@ impl LogClients {
         consumer.put("enable.partition.eof", "true");
         consumer.put("enable.auto.offset.store", "false");
         consumer.bound_fetch(1 << 20);
+        // A fetch that waits at an empty partition holds up those assigned after it: at most this long at the start.
+        if consumer.get("fetch.wait.max.ms").is_none() {
+            consumer.put("fetch.wait.max.ms", "100");
+        }
         let mut producer = producer;
         producer.bound_queue(4 << 20);
         Ok(Self { producer, consumer, admin: worker_client(Role::Admin, worker, client_id, &[])? })

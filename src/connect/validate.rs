@@ -143,7 +143,7 @@ impl Validator {
             // Debezium's validation answers give no values, set or not.
             value: value_info(option.name, None, option.recommended.iter().copied().map(str::to_owned), Vec::new()),
         }));
-        self.overrides(&config, &mut configs);
+        self.overrides(raw, &mut configs);
         for role in [Role::Header, Role::Key, Role::Value] {
             self.converter(role, &config, &mut configs);
         }
@@ -248,10 +248,10 @@ impl Validator {
     }
 
     /// Client settings that the connector sets, against the worker's policy.
-    fn overrides(&self, config: &ConfigMap, configs: &mut Vec<ConfigInfo>) {
+    fn overrides(&self, raw: &RawConfig, configs: &mut Vec<ConfigInfo>) {
         let policy = &self.worker.override_policy;
         for prefix in ["producer.override.", "consumer.override.", "admin.override."] {
-            for (key, value) in config.iter().filter(|(key, _)| key.starts_with(prefix)) {
+            for (key, value) in raw.iter().filter(|(key, _)| key.starts_with(prefix)) {
                 let name = key.strip_prefix(prefix).unwrap_or(key);
                 let mut errors = Vec::new();
                 if !policy.allows(name) {
@@ -260,8 +260,10 @@ impl Validator {
                         policy.name()
                     ));
                 }
-                let value = if crate::logging::secret(key) { HIDDEN.to_owned() } else { value.clone() };
-                configs.push(ConfigInfo { definition: None, value: value_info(key, Some(value), [], errors) });
+                // As it was sent: a placeholder is not resolved in answers.
+                let shown = value.as_str().map(|value| if crate::logging::secret(key) { HIDDEN } else { value });
+                let value = value_info(key, shown.map(str::to_owned), [], errors);
+                configs.push(ConfigInfo { definition: None, value });
             }
         }
     }

@@ -331,7 +331,10 @@ async fn failures_stay_with_their_connector() {
         assert_eq!(h.create(&format!("c{fake}"), fake).await.status, 201);
     }
     let failed = h.wait("cpanic", ("RUNNING", Some("FAILED"))).await;
-    assert!(failed["tasks"][0]["trace"].as_str().unwrap().contains("the fake breaks down"), "{failed}");
+    assert!(
+        failed["tasks"][0]["trace"].as_str().unwrap().contains("broke down on a fault of this program"),
+        "{failed}"
+    );
     let failed = h.wait("cdefinite", ("RUNNING", Some("FAILED"))).await;
     assert_eq!(
         failed["tasks"][0]["trace"],

@@ -232,8 +232,17 @@ impl CompactedLog {
         let end = Instant::now() + CALL_LIMIT;
         let (topic, consumer) = (self.topic.clone(), self.consumer.clone());
         let partitions = self.positions.borrow().len();
-        let ends =
-            blocking(move || (0..partitions).map(|p| end_offset(&consumer, &topic, p as i32, end)).collect()).await;
+        // Each question waits behind the reader's long poll: asked together they wait once.
+        let ends = blocking(move || {
+            std::thread::scope(|scope| {
+                let (consumer, topic) = (&*consumer, &*topic);
+                let ask = |p| scope.spawn(move || end_offset(consumer, topic, p, end));
+                let asked: Vec<_> = (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(ask).collect();
+                let broken = |_| Err(TaskError::transient("a thread that asked for an end broke down"));
+                asked.into_iter().map(|thread| thread.join().unwrap_or_else(broken)).collect()
+            })
+        })
+        .await;
         let ends: Vec<i64> = ends.map_err(|cause: TaskError| self.behind(&cause.to_string()))?;
         let reached = |at: &Vec<i64>| at.iter().zip(&ends).all(|(at, end)| at >= end);
         self.wait(end, reached).await

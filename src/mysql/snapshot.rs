@@ -408,7 +408,7 @@ impl Snapshot<'_> {
                 Polled::Row(row) => {
                     copier.row(row, SnapshotMarker::True, out).await?;
                     *count += 1;
-                    if *count % 1024 == 0 {
+                    if (*count).is_multiple_of(1024) {
                         self.metrics.rows_read.add(1024);
                         reporter.rows(index, *count);
                     }

@@ -165,7 +165,8 @@ impl Run<'_> {
     }
 
     fn contents(&self, prefix: &str, history: &str) -> Vec<Record> {
-        let mut topics: Vec<String> = topics::list(self.servers.bootstrap()).into_iter().map(|(name, _)| name).collect();
+        let mut topics: Vec<String> =
+            topics::list(self.servers.bootstrap()).into_iter().map(|(name, _)| name).collect();
         topics.retain(|name| {
             name != history
                 && (name == prefix

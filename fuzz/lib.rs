@@ -13,8 +13,11 @@ use mysql_protocol::rows::RowCells;
 use mysql_protocol::value::{self, Scratch};
 use std::collections::HashMap;
 
+/// A fuzz target.
+pub type Target = fn(&[u8]);
+
 /// All targets by name, for the replay of corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 4] =
+pub const TARGETS: [(&str, Target); 4] =
     [("binlog_events", binlog_events), ("packets", packets), ("jsonb", jsonb), ("gtid", gtid)];
 
 /// A binlog file, first as the reader of files takes it, whole and in two pieces, then event by event with checksums

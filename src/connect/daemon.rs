@@ -45,7 +45,7 @@ impl Daemon {
     /// # Errors
     /// It could not start, or lost its place in the group; the error says which exit code that is.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let connectors = self.connector_files.iter().map(|path| read_connector(path)).collect::<Result<Vec<_>, _>>()?;
+        let connectors = self.connector_files.iter().map(read_connector).collect::<Result<Vec<_>, _>>()?;
         let worker = Arc::new(self.worker.config);
         for warning in &self.worker.warnings {
             tracing::warn!("{warning}");

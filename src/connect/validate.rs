@@ -143,7 +143,7 @@ impl Validator {
             // Debezium's validation answers give no values, set or not.
             value: value_info(option.name, None, option.recommended.iter().copied().map(str::to_owned), Vec::new()),
         }));
-        self.overrides(&config, &mut configs);
+        self.overrides(raw, &mut configs);
         for role in [Role::Header, Role::Key, Role::Value] {
             self.converter(role, &config, &mut configs);
         }
@@ -216,6 +216,11 @@ impl Validator {
                 definition.default_value = Some(own.class().to_owned());
                 recommended = converters::offered(role).iter().map(|class| (*class).to_owned()).collect();
             } else if name.strip_prefix(role.key()) == Some(".plugin.version") {
+                let class = config.get(role.key()).map_or(own.class(), |class| class.trim());
+                if !matches!(converters::known(role, class), Known::Here(_)) {
+                    let value = ValueInfo { visible: false, ..value_info(name, None, [], Vec::new()) };
+                    return ConfigInfo { definition: Some(definition), value };
+                }
                 definition.default_value = Some(CONNECT_VERSION.to_owned());
                 recommended.push(CONNECT_VERSION.to_owned());
             }
@@ -243,10 +248,10 @@ impl Validator {
     }
 
     /// Client settings that the connector sets, against the worker's policy.
-    fn overrides(&self, config: &ConfigMap, configs: &mut Vec<ConfigInfo>) {
+    fn overrides(&self, raw: &RawConfig, configs: &mut Vec<ConfigInfo>) {
         let policy = &self.worker.override_policy;
         for prefix in ["producer.override.", "consumer.override.", "admin.override."] {
-            for (key, value) in config.iter().filter(|(key, _)| key.starts_with(prefix)) {
+            for (key, value) in raw.iter().filter(|(key, _)| key.starts_with(prefix)) {
                 let name = key.strip_prefix(prefix).unwrap_or(key);
                 let mut errors = Vec::new();
                 if !policy.allows(name) {
@@ -255,8 +260,10 @@ impl Validator {
                         policy.name()
                     ));
                 }
-                let value = if crate::logging::secret(key) { HIDDEN.to_owned() } else { value.clone() };
-                configs.push(ConfigInfo { definition: None, value: value_info(key, Some(value), [], errors) });
+                // As it was sent: a placeholder is not resolved in answers.
+                let shown = value.as_str().map(|value| if crate::logging::secret(key) { HIDDEN } else { value });
+                let value = value_info(key, shown.map(str::to_owned), [], errors);
+                configs.push(ConfigInfo { definition: None, value });
             }
         }
     }

@@ -151,6 +151,10 @@ impl LogClients {
         consumer.put("enable.partition.eof", "true");
         consumer.put("enable.auto.offset.store", "false");
         consumer.bound_fetch(1 << 20);
+        // A fetch that waits at an empty partition holds up those assigned after it: at most this long at the start.
+        if consumer.get("fetch.wait.max.ms").is_none() {
+            consumer.put("fetch.wait.max.ms", "100");
+        }
         let mut producer = producer;
         producer.bound_queue(4 << 20);
         Ok(Self { producer, consumer, admin: worker_client(Role::Admin, worker, client_id, &[])? })
@@ -228,8 +232,17 @@ impl CompactedLog {
         let end = Instant::now() + CALL_LIMIT;
         let (topic, consumer) = (self.topic.clone(), self.consumer.clone());
         let partitions = self.positions.borrow().len();
-        let ends =
-            blocking(move || (0..partitions).map(|p| end_offset(&consumer, &topic, p as i32, end)).collect()).await;
+        // Each question waits behind the reader's long poll: asked together they wait once.
+        let ends = blocking(move || {
+            std::thread::scope(|scope| {
+                let (consumer, topic) = (&*consumer, &*topic);
+                let ask = |p| scope.spawn(move || end_offset(consumer, topic, p, end));
+                let asked: Vec<_> = (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(ask).collect();
+                let broken = |_| Err(TaskError::transient("a thread that asked for an end broke down"));
+                asked.into_iter().map(|thread| thread.join().unwrap_or_else(broken)).collect()
+            })
+        })
+        .await;
         let ends: Vec<i64> = ends.map_err(|cause: TaskError| self.behind(&cause.to_string()))?;
         let reached = |at: &Vec<i64>| at.iter().zip(&ends).all(|(at, end)| at >= end);
         self.wait(end, reached).await

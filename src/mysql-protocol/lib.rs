@@ -6,9 +6,9 @@
 //! with a [`DecodeError`] that says what was being read and where; it never panics.
 //!
 //! - [`packet`]: framing, handshake, authentication, commands, result sets.
-//! - [`event`]: binlog events; [`rows`]: cells of row events; [`column`]: column types of TABLE_MAP.
+//! - [`event`]: binlog events; [`rows`]: cells of row events; [`mod@column`]: column types of TABLE_MAP.
 //! - [`value`]: cells to values; [`json`]: binary JSON to text.
-//! - [`gtid`]: transaction names and sets of them; [`file`]: binlog files.
+//! - [`gtid`]: transaction names and sets of them; [`mod@file`]: binlog files.
 
 #![cfg_attr(
     not(test),

@@ -123,12 +123,6 @@ impl Progress {
 
     /// The stream goes on in another file (or says which one it starts in).
     pub(crate) fn rotate(&mut self, file: BinlogFile, position: u64) {
-        if file == self.file && position <= self.end {
-            // The artificial ROTATE in front of a dump that starts in the middle of a file.
-            self.end = self.end.max(position);
-            self.start = self.end;
-            return;
-        }
         self.file = file;
         self.start = position;
         self.end = position;

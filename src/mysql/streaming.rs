@@ -170,7 +170,11 @@ impl<'s> Streamer<'s> {
                 _ => self.passed_over(),
             },
         }
-        self.moved |= event.header.next_position != 0;
+        // Events at a file's start and between transactions are no progress of their own.
+        self.moved |= matches!(
+            event.body,
+            EventBody::Rows(_) | EventBody::TableMap(_) | EventBody::Query(_) | EventBody::Xid(_) | EventBody::XaPrepare(_)
+        );
         Ok(())
     }
 

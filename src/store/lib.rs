@@ -10,6 +10,8 @@ mod database;
 mod documents;
 mod error;
 mod frame;
+#[cfg(test)]
+mod kill_tests;
 mod lock;
 
 pub use consumers::Batch;

@@ -24,7 +24,7 @@ pub(crate) fn totals(tables: &[TableProgress]) -> Totals {
     };
     Totals {
         rows: tables.iter().map(|table| table.rows).sum(),
-        expected: tables.iter().map(expected).sum(),
+        expected: if tables.is_empty() { None } else { tables.iter().map(expected).sum() },
         remaining: tables.iter().filter(|table| !table.done).count(),
         tables: tables.len(),
     }

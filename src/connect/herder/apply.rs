@@ -193,6 +193,8 @@ impl Herder {
         };
         let state = if control == Control::Run { State::Running } else { State::Paused };
         board.connector(name, state, None, version);
+        let (class, version) = (plugin.class(), plugin.version());
+        tracing::info!(connector = name, "Instantiated connector {name} with version {version} of type class {class}");
         tracing::info!(connector = name, "Finished creating connector {name}");
         let tasks = vec![task_config(&desired.config, &*plugin)];
         if desired.tasks.as_ref() != Some(&tasks) {

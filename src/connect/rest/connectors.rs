@@ -115,9 +115,14 @@ async fn target(herder: &Herder, name: &str, target: TargetState, status: Status
 }
 
 async fn offsets(herder: &Herder, name: &str, method: &Method, request: Request) -> Result<Answer, RestError> {
+    // Connect's text for a connector that does not confirm the change itself, as Debezium's MySQL connector does not.
     let message = |done: &str| {
         Answer::json(&json!({
-            "message": format!("The offsets for this connector have been {done} successfully"),
+            "message": format!(
+                "The Connect framework-managed offsets for this connector have been {done} successfully. However, if this \
+                 connector manages offsets externally, they will need to be manually {done} in the system that the \
+                 connector uses."
+            ),
         }))
     };
     if *method == Method::PATCH {

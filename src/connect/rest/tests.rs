@@ -253,7 +253,7 @@ async fn a_connector_lives_from_create_to_delete() {
     h.wait("inv", ("STOPPED", None)).await;
     let big = json!({"offsets": [{"partition": {"server": "inv"}, "offset": {"pos": 9_007_199_254_740_993_i64}}]});
     let altered = h.call("PATCH", "/connectors/inv/offsets", &big).await;
-    assert_eq!(altered.text, "{\"message\":\"The offsets for this connector have been altered successfully\"}");
+    assert!(altered.text.contains("have been altered successfully"), "{}", altered.text);
     assert_eq!(h.get("/connectors/inv/offsets").await.json(), big);
     let nested = json!({"offsets": [{"partition": {"server": "inv"}, "offset": {"a": {}}}]});
     let nested = h.call("PATCH", "/connectors/inv/offsets", &nested).await;
@@ -263,7 +263,7 @@ async fn a_connector_lives_from_create_to_delete() {
     assert_eq!((refused.status, refused.message().as_str()), (500, "the partition needs 'server'"));
     for _ in 0..2 {
         let reset = h.call("DELETE", "/connectors/inv/offsets", &Value::Null).await;
-        assert_eq!(reset.text, "{\"message\":\"The offsets for this connector have been reset successfully\"}");
+        assert!(reset.status == 200 && reset.text.contains("have been reset successfully"), "{}", reset.text);
     }
     assert_eq!(h.get("/connectors/inv/offsets").await.json(), json!({"offsets": []}));
 
@@ -331,7 +331,10 @@ async fn failures_stay_with_their_connector() {
         assert_eq!(h.create(&format!("c{fake}"), fake).await.status, 201);
     }
     let failed = h.wait("cpanic", ("RUNNING", Some("FAILED"))).await;
-    assert!(failed["tasks"][0]["trace"].as_str().unwrap().contains("the fake breaks down"), "{failed}");
+    assert!(
+        failed["tasks"][0]["trace"].as_str().unwrap().contains("broke down on a fault of this program"),
+        "{failed}"
+    );
     let failed = h.wait("cdefinite", ("RUNNING", Some("FAILED"))).await;
     assert_eq!(
         failed["tasks"][0]["trace"],

@@ -137,11 +137,7 @@ pub(super) fn table_constraint(cursor: &mut Cursor<'_>) -> Result<Option<Option<
 fn index_head(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     cursor.if_not_exists();
     while !cursor.is_sym('(') {
-        if cursor.accept_any(&["USING", "TYPE"]) {
-            cursor.name()?;
-        } else {
-            cursor.name()?;
-        }
+        cursor.name()?;
     }
     Ok(())
 }

@@ -200,7 +200,7 @@ impl<'a> Cursor<'a> {
         let mut text = String::new();
         let mut any = false;
         while let Some(token) = self.peek().filter(|t| t.kind == Kind::Str) {
-            text.push_str(&unquoted(&single_quoted(self.text(token))));
+            text.push_str(unquoted(&single_quoted(self.text(token))));
             self.at += 1;
             any = true;
         }

@@ -371,7 +371,10 @@ class Kafka(Server):
 
 
 def new_cluster_id():
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    while True:
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not name.startswith("-"):  # an option to the storage tool
+            return name
 
 
 class Connect(Server):

@@ -56,6 +56,10 @@ fn normal(value: &mut Value) {
                 && let Some(end) = message.find("available connectors are: ")
             {
                 message.truncate(end);
+                // Rule: Java's text has its exception's class in front or not, from one time to the next.
+                if let Some(bare) = message.strip_prefix("org.apache.kafka.connect.errors.ConnectException: ") {
+                    *message = bare.to_owned();
+                }
             }
             if let Some(modified) = map.get_mut("last_modified") {
                 *modified = Value::Null;

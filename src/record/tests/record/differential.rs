@@ -203,7 +203,7 @@ fn rows(fields: &[FieldShape]) -> impl Strategy<Value = Row> + use<> {
                 after.clone_from(before);
             }
         }
-        let before = (!matches!(op, Op::Create | Op::Read) && !(no_before && op == Op::Update)).then_some(before);
+        let before = (op == Op::Delete || (op == Op::Update && !no_before)).then_some(before);
         let after = (op != Op::Delete).then_some(after);
         Row { op, before, after, absent, slots: ordinal != 2, ordinal, transaction, snapshot }
     })
@@ -219,7 +219,7 @@ fn cases() -> impl Strategy<Value = (Vec<FieldShape>, Vec<usize>, RecordSettings
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) })]
 
     #[test]
     fn plan_and_reference_agree((fields, key, settings, rows) in cases()) {

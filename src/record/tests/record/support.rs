@@ -145,8 +145,11 @@ pub(crate) fn row(
     row
 }
 
-/// Key, value and headers of every record as text.
-pub(crate) fn texts(buffer: &RecordBuffer) -> Vec<(String, Option<String>, Option<String>, Vec<(String, String)>)> {
+/// Topic, key, value and headers of a record as text.
+pub(crate) type Texts = (String, Option<String>, Option<String>, Vec<(String, String)>);
+
+/// Every record as text.
+pub(crate) fn texts(buffer: &RecordBuffer) -> Vec<Texts> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     buffer
         .records()

@@ -93,8 +93,7 @@ proptest! {
     }
 }
 
-/// Repeated pieces, 1 MB each: a second is a hundred times what linear time needs, and far from what anything
-/// quadratic takes.
+/// Repeated pieces, 200 kB each: linear work takes milliseconds, anything quadratic minutes.
 #[test]
 fn time_is_linear_in_the_length() {
     let pieces = [
@@ -115,19 +114,19 @@ fn time_is_linear_in_the_length() {
     ];
     for (before, after) in frames {
         for piece in pieces {
-            let text = format!("{before}{}{after}", piece.repeat(1_000_000 / piece.len()));
+            let text = format!("{before}{}{after}", piece.repeat(200_000 / piece.len()));
             in_time(&text, piece);
         }
     }
     let listed = |head: &str, item: &dyn Fn(usize) -> String, count: usize, tail: &str| {
         format!("{head}{}{tail}", (0..count).map(item).collect::<Vec<_>>().join(","))
     };
-    in_time(&listed("drop table ", &|n| format!("t{n}"), 100_000, ""), "drop");
+    in_time(&listed("drop table ", &|n| format!("t{n}"), 30_000, ""), "drop");
     in_time(&listed("create table t (", &|n| format!("c{n} int unique"), 4_000, ")"), "columns");
-    in_time(&listed("create table t (a int, ", &|n| format!("unique (c{n})"), 50_000, ")"), "keys");
-    in_time(&listed("alter table t ", &|n| format!("add c{n} int first"), 50_000, ""), "adds");
-    in_time(&listed("rename table ", &|n| format!("t{n} to u{n}"), 50_000, ""), "renames");
-    in_time(&listed("create table t (a int, primary key (", &|_| "a".to_owned(), 200_000, "))"), "key columns");
+    in_time(&listed("create table t (a int, ", &|n| format!("unique (c{n})"), 20_000, ")"), "keys");
+    in_time(&listed("alter table t ", &|n| format!("add c{n} int first"), 20_000, ""), "adds");
+    in_time(&listed("rename table ", &|n| format!("t{n} to u{n}"), 20_000, ""), "renames");
+    in_time(&listed("create table t (a int, primary key (", &|_| "a".to_owned(), 50_000, "))"), "key columns");
 }
 
 fn in_time(text: &str, what: &str) {
@@ -136,6 +135,7 @@ fn in_time(text: &str, what: &str) {
     let context = Context { database: Some("db"), ..Context::default() };
     let _ = tables.apply("create table t (id int primary key)", &context);
     let _ = tables.apply(text, &context);
+    ignore::is_ignored(text);
     let took = start.elapsed();
     assert!(took < Duration::from_secs(4), "{what:?} in {:?}: {took:?}", text.chars().take(30).collect::<String>());
 }

@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 
 CARGO ?= cargo
+export CARGO
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVERS := tests/servers/servers
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
@@ -38,8 +39,8 @@ bench: deps ## benchmarks, also against the real Debezium
 fuzz: deps ## runs every fuzz target for FUZZ_SECONDS (60) each
 	@test -d fuzz/fuzz_targets || { echo "there is no fuzz target yet" >&2; exit 1; }
 	@command -v cargo-fuzz >/dev/null || test -x .deps/cargo/bin/cargo-fuzz || $(CARGO) install --locked --root .deps/cargo cargo-fuzz
-	@cd fuzz && for target in fuzz_targets/*.rs; do \
-	  PATH="$(CURDIR)/.deps/cargo/bin:$$PATH" RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir . "$$(basename "$$target" .rs)" \
+	@for target in fuzz/fuzz_targets/*.rs; do \
+	  PATH="$(CURDIR)/.deps/cargo/bin:$$PATH" RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run "$$(basename "$$target" .rs)" \
 	    -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 

@@ -1,2 +1,5 @@
-//! afterimage
-fn main() {}
+//! The binary: wiring only.
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -79,7 +79,7 @@ impl Encoders {
         out: &mut RecordBuffer,
     ) -> Result<(), TaskError> {
         let mut dynamic = batch.dynamic.iter().peekable();
-        context.begin_batch();
+        let mut warn = WarnOnce::default();
         for (index, row) in batch.rows.rows().iter().enumerate() {
             while let Some((_, record)) = dynamic.next_if(|(at, _)| *at as usize <= index) {
                 record.encode(&self.settings, out).map_err(|error| {
@@ -101,8 +101,9 @@ impl Encoders {
                     &error,
                 ))
             })?;
-            if outcome.failed_values > 0 {
-                self.metrics.erroneous.add(i64::from(outcome.failed_values));
+            if outcome.failures > 0 {
+                self.metrics.erroneous.add(i64::from(outcome.failures));
+                warn.value(&table.version.id, context);
             }
         }
         for (_, record) in dynamic {
@@ -111,6 +112,19 @@ impl Encoders {
             })?;
         }
         Ok(())
+    }
+}
+
+/// One warning per batch about values that were left unset: a column that never converts must not flood the log.
+#[derive(Default)]
+struct WarnOnce(bool);
+
+impl WarnOnce {
+    fn value(&mut self, table: &model::TableId, context: &mut EncodeContext) {
+        if let (false, Some(failure)) = (self.0, context.take_failure()) {
+            self.0 = true;
+            tracing::warn!(%table, column = %failure.column, "a value was left unset: {}", failure.reason);
+        }
     }
 }
 

@@ -15,7 +15,8 @@ pub mod ledger;
 pub mod metrics;
 pub mod plugin;
 pub mod port;
-pub mod regex;
 pub mod sender;
 pub mod source;
 pub mod start;
+
+pub use record::regex;

@@ -3,7 +3,10 @@
 //! Filled by a source's reader (the only copy of a row's bytes), read by the encoders, then cleared and
 //! reused; nothing here allocates per row once the buffers have grown.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::{Op, SnapshotMarker};
 
@@ -130,8 +133,9 @@ pub struct RowHead {
 }
 
 /// The rows of one batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RowArena {
+    filling: u64,
     bytes: Vec<u8>,
     cells: Vec<Cell>,
     rows: Vec<RowHead>,
@@ -140,15 +144,42 @@ pub struct RowArena {
     transactions: Vec<TxBlock>,
 }
 
+impl Default for RowArena {
+    fn default() -> Self {
+        Self {
+            filling: next_filling(),
+            bytes: Vec::new(),
+            cells: Vec::new(),
+            rows: Vec::new(),
+            events: Vec::new(),
+            slots: Vec::new(),
+            transactions: Vec::new(),
+        }
+    }
+}
+
+/// Numbers of fillings, unique within the process.
+fn next_filling() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl RowArena {
     /// Empties the arena and keeps its buffers.
     pub fn clear(&mut self) {
+        self.filling = next_filling();
         self.bytes.clear();
         self.cells.clear();
         self.rows.clear();
         self.events.clear();
         self.slots.clear();
         self.transactions.clear();
+    }
+
+    /// Number of this filling, unique within the process and new after each [`RowArena::clear`]: with it, an
+    /// [`EventRef`] names an event for caches that outlive the arena's content.
+    pub fn filling(&self) -> u64 {
+        self.filling
     }
 
     /// Bytes of payload held: what the memory budget is charged.

@@ -54,20 +54,16 @@ pub struct DdlChange {
     /// The table changes: none or one.
     pub changes: Vec<TableChange>,
     /// All tables of this database that the statement touches, for `source.table` (`t2,t3`).
-    pub tables: Vec<TableId>,
+    pub tables: Arc<[TableId]>,
 }
 
 /// What applying one statement came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The model follows the statement. The records to write, in order.
+    /// The model follows the statement, or the statement touches no definition. The records to write, in order.
     Applied(Vec<DdlChange>),
     /// `TRUNCATE TABLE`: the rows are gone, the definition is as it was. No record.
     Truncated(TableId),
-    /// `USE`: the current database of the statements behind it.
-    Use(String),
-    /// The statement cannot touch a table and leaves no record; the text names its kind.
-    Ignored(&'static str),
     /// Not understood, so the model stays as it was.
     Unsure {
         /// The bytes of the statement in the text.
@@ -91,14 +87,13 @@ impl Tables {
         let statements = statement::parse(ddl, context.lexing)?;
         let mut database = context.database.unwrap_or("").to_owned();
         let mut effects = Vec::with_capacity(statements.len());
+        let alone = statements.len() == 1;
         for parsed in statements {
-            let text = ddl.get(parsed.range.clone()).unwrap_or("");
-            let mut step = Step { tables: self, ddl, text, database: &database, source: &parsed };
-            let effect = step.run();
-            if let Effect::Use(name) = &effect {
+            let text = statement::recorded_text(ddl, parsed.range.clone(), context.lexing);
+            if let Statement::Use(name) = &parsed.statement {
                 database.clone_from(name);
             }
-            effects.push(effect);
+            effects.push(Step { tables: self, ddl, text: &text, database: &database, source: &parsed, alone }.run());
         }
         Ok(effects)
     }
@@ -111,6 +106,8 @@ struct Step<'a> {
     text: &'a str,
     database: &'a str,
     source: &'a Parsed,
+    /// Whether this is the only statement of the text.
+    alone: bool,
 }
 
 impl Step<'_> {
@@ -122,7 +119,9 @@ impl Step<'_> {
         }
         match statement {
             Statement::CreateTable(definition) => self.create(definition),
-            Statement::CreateTableLike { name, source, or_replace } => self.create_like(name, source, *or_replace),
+            Statement::CreateTableLike { name, source, if_not_exists } => {
+                self.create_like(name, source, *if_not_exists)
+            }
             Statement::AlterTable { name, clauses } => self.alter(name, clauses),
             Statement::RenameTables(renames) => self.rename(renames),
             Statement::DropTables { names, if_exists, suffix } => self.drop(names, *if_exists, suffix.as_deref()),
@@ -138,14 +137,14 @@ impl Step<'_> {
                 self.tables.remove_database(name);
                 self.unchanged(name)
             }
-            Statement::Use(name) => Effect::Use(name.clone()),
             Statement::CreateIndex { table, unique } => self.create_index(table, unique.as_ref()),
             Statement::DropIndex { table } => {
                 let id = self.id(table);
                 self.unchanged(&id.database)
             }
             Statement::Set(assignments) => self.set(assignments),
-            Statement::Ignored(what) => Effect::Ignored(what),
+            Statement::Use(_) => self.unchanged(self.database),
+            Statement::Ignored(_) => self.untouched(self.database),
         }
     }
 
@@ -163,7 +162,17 @@ impl Step<'_> {
             database: database.to_owned(),
             ddl: self.text.to_owned(),
             changes: Vec::new(),
-            tables: Vec::new(),
+            tables: Arc::default(),
+        }])
+    }
+
+    /// The record of a statement that is about no table: Debezium writes its text with all comments.
+    fn untouched(&self, database: &str) -> Effect {
+        Effect::Applied(vec![DdlChange {
+            database: database.to_owned(),
+            ddl: if self.alone { self.ddl.to_owned() } else { self.text.to_owned() },
+            changes: Vec::new(),
+            tables: Arc::default(),
         }])
     }
 
@@ -173,14 +182,14 @@ impl Step<'_> {
             database: id.database.clone(),
             ddl: self.text.to_owned(),
             changes: vec![TableChange { kind, id: id.clone(), previous_id: None, table: Some(table) }],
-            tables: vec![id],
+            tables: Arc::from([id]),
         }])
     }
 
     fn create(&mut self, definition: &CreateTable) -> Effect {
         let id = self.id(&definition.name);
-        if self.tables.get(&id).is_some() && !definition.or_replace {
-            return self.unchanged(&id.database);
+        if self.tables.get(&id).is_some() && definition.if_not_exists {
+            return self.untouched(&id.database);
         }
         let inherited = self.tables.charset_for_new_table(&id.database);
         let mut table = Table::new(id.clone());
@@ -194,9 +203,9 @@ impl Step<'_> {
         self.changed(kind, table)
     }
 
-    fn create_like(&mut self, name: &TableName, source: &TableName, or_replace: bool) -> Effect {
+    fn create_like(&mut self, name: &TableName, source: &TableName, if_not_exists: bool) -> Effect {
         let id = self.id(name);
-        if self.tables.get(&id).is_some() && !or_replace {
+        if self.tables.get(&id).is_some() && if_not_exists {
             return self.unchanged(&id.database);
         }
         let source = self.id(source);
@@ -216,13 +225,13 @@ impl Step<'_> {
         let Some(table) = self.tables.get(&id) else {
             return self.unsure(format!("no definition of table {id} is known"), involved());
         };
-        let mut table = Table::clone(table);
+        let mut alteration = edit::Alteration::new(Table::clone(table));
         let inherited = self.tables.charset_for_new_table(&id.database);
-        for clause in clauses {
-            if let Err(misfit) = edit::alter(&mut table, clause, inherited) {
-                return self.unsure(format!("{misfit} (table {id})"), involved());
-            }
-        }
+        let applied = clauses.iter().try_for_each(|clause| alteration.clause(clause, inherited));
+        let mut table = match applied.and_then(|()| alteration.finish()) {
+            Ok(table) => table,
+            Err(misfit) => return self.unsure(format!("{misfit} (table {id})"), involved()),
+        };
         if let Some(target) = target {
             self.tables.remove(&id);
             table.id = target;
@@ -270,10 +279,19 @@ impl Step<'_> {
                     previous_id: Some(from),
                     table: Some(table),
                 }],
-                tables: Vec::new(),
+                tables: Arc::default(),
             });
         }
-        Effect::Applied(with_tables(changes))
+        let mut changes = with_tables(changes);
+        // The records show the tables as they are behind the whole statement; a name that was only passed through has
+        // a record without a change.
+        for change in &mut changes {
+            change.changes.retain_mut(|change| {
+                change.table = self.tables.get(&change.id).cloned();
+                change.table.is_some()
+            });
+        }
+        Effect::Applied(changes)
     }
 
     /// The words in front of the first pair: `rename table `.
@@ -290,9 +308,13 @@ impl Step<'_> {
             let suffix = suffix.map(|word| format!(" {word}")).unwrap_or_default();
             DdlChange {
                 database: id.database.clone(),
-                ddl: format!("DROP TABLE {if_exists}`{}`.`{}`{suffix}", id.database, id.table),
+                ddl: format!(
+                    "DROP TABLE {if_exists}`{}`.`{}`{suffix}",
+                    id.database.replace('`', "``"),
+                    id.table.replace('`', "``")
+                ),
                 changes: vec![TableChange { kind: ChangeKind::Drop, id, previous_id: None, table: None }],
-                tables: Vec::new(),
+                tables: Arc::default(),
             }
         });
         Effect::Applied(with_tables(changes.collect()))
@@ -335,6 +357,8 @@ fn with_tables(mut changes: Vec<DdlChange>) -> Vec<DdlChange> {
         let tables = by_database.entry(change.id.database.clone()).or_default();
         tables.push(change.id.clone());
     }
+    let by_database: BTreeMap<String, Arc<[TableId]>> =
+        by_database.into_iter().map(|(database, tables)| (database, tables.into())).collect();
     for change in &mut changes {
         change.tables = by_database.get(&change.database).cloned().unwrap_or_default();
     }

@@ -18,6 +18,8 @@
 mod apply;
 mod column_type;
 mod edit;
+pub mod history;
+pub mod ignore;
 mod model;
 pub mod statement;
 mod tables;

@@ -153,11 +153,13 @@ pub(crate) mod code {
 const DIGIT_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
 
 /// Bytes of a group of at most nine digits.
+#[inline]
 pub(crate) fn digit_bytes(digits: u8) -> u8 {
     DIGIT_BYTES.get(usize::from(digits % 10)).copied().unwrap_or(4)
 }
 
 /// Bytes of a DECIMAL cell.
+#[inline]
 pub(crate) fn decimal_bytes(precision: u8, scale: u8) -> u8 {
     let integer = precision.saturating_sub(scale);
     // At most 65 digits: 8 groups of 4 bytes and the rest, far below 256.
@@ -170,6 +172,7 @@ fn fsp_bytes(fsp: u8) -> u8 {
 }
 
 impl ColumnType {
+    #[inline]
     pub(crate) fn width(self) -> Width {
         match self {
             ColumnType::Null => Width::Fixed(0),

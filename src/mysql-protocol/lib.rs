@@ -5,9 +5,10 @@
 //! logs nothing and allocates nothing whose size a peer dictates. Whatever bytes it is given it answers with a value or
 //! with a [`DecodeError`] that says what was being read and where; it never panics.
 //!
-//! - [`event`]: binlog events; [`rows`]: cells of row events; [`column`]: column types of TABLE_MAP.
+//! - [`packet`]: framing, handshake, authentication, commands, result sets.
+//! - [`event`]: binlog events; [`rows`]: cells of row events; [`mod@column`]: column types of TABLE_MAP.
 //! - [`value`]: cells to values; [`json`]: binary JSON to text.
-//! - [`gtid`]: transaction names and sets of them.
+//! - [`gtid`]: transaction names and sets of them; [`mod@file`]: binlog files.
 
 #![cfg_attr(
     not(test),
@@ -25,8 +26,10 @@ pub mod column;
 mod cursor;
 mod error;
 pub mod event;
+pub mod file;
 pub mod gtid;
 pub mod json;
+pub mod packet;
 pub mod rows;
 pub mod value;
 

@@ -242,22 +242,22 @@ impl RowReader<'_, '_> {
         };
         let mut at = nulls_at.saturating_add(nulls_len);
         let mut in_image = 0usize;
-        out.reserve(self.columns.len());
-        for (index, column) in self.columns.iter().enumerate() {
+        // Filled with NULL first, so that the loop writes in place and touches only cells that have bytes.
+        out.resize(self.columns.len(), CellRange::NULL);
+        for (index, (column, cell)) in self.columns.iter().zip(out.iter_mut()).enumerate() {
             if !image.full && !bit(image.present, index) {
-                out.push(CellRange::ABSENT);
+                *cell = CellRange::ABSENT;
                 continue;
             }
-            let null = bit(nulls, in_image);
-            in_image = in_image.saturating_add(1);
-            if null {
-                out.push(CellRange::NULL);
+            let is_null = bit(nulls, in_image);
+            in_image = in_image.wrapping_add(1);
+            if is_null {
                 continue;
             }
             let len = match column.width() {
                 Width::Fixed(n) => usize::from(n),
                 Width::Prefixed(n) => {
-                    let Some((len, prefix)) = prefix_len(data.get(at..).unwrap_or(&[]), n) else {
+                    let Some((len, prefix)) = data.get(at..).and_then(|rest| prefix_len(rest, n)) else {
                         return Err(self.short(at, usize::from(n)));
                     };
                     at = at.saturating_add(prefix);
@@ -269,7 +269,7 @@ impl RowReader<'_, '_> {
                 return Err(self.short(at, len));
             }
             match CellRange::new(at, len) {
-                Some(cell) => out.push(cell),
+                Some(range) => *cell = range,
                 None => return Err(self.invalid(at, "cell beyond 4 GiB")),
             }
             at = end;

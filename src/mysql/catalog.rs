@@ -67,7 +67,8 @@ pub async fn facts(client: &mut Client) -> Result<Facts, TaskError> {
     let names = VARIABLES.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(",");
     let rows: Vec<(String, String)> =
         client.rows(&format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")).await?;
-    let variables: BTreeMap<String, String> = rows.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+    let variables: BTreeMap<String, String> =
+        rows.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let get = |name: &str| variables.get(name).cloned().unwrap_or_default();
     Ok(Facts {
         version: get("version"),
@@ -94,9 +95,7 @@ pub async fn log_status(client: &mut Client) -> Result<LogStatus, TaskError> {
     let (file, position) = (columns.next().flatten(), columns.next().flatten());
     let gtids = columns.nth(2).flatten().unwrap_or_default();
     match (file, position.and_then(|text| text.parse().ok())) {
-        (Some(file), Some(position)) => {
-            Ok(LogStatus { file, position, gtids: gtids.replace([' ', '\n', '\r'], "") })
-        }
+        (Some(file), Some(position)) => Ok(LogStatus { file, position, gtids: gtids.replace([' ', '\n', '\r'], "") }),
         _ => Err(TaskError::definite(format!(
             "Cannot read the binlog filename and position via '{statement}'. Make sure your server is correctly configured \
              (log_bin must be on)"
@@ -112,8 +111,7 @@ pub async fn log_files(client: &mut Client) -> Result<Vec<(String, u64)>, TaskEr
 
 /// `@@GLOBAL.gtid_executed` and `@@GLOBAL.gtid_purged`, without blanks.
 pub async fn gtid_sets(client: &mut Client) -> Result<(String, String), TaskError> {
-    let row: Option<(String, String)> =
-        client.first("SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged").await?;
+    let row: Option<(String, String)> = client.first("SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged").await?;
     let (executed, purged) = row.unwrap_or_default();
     let clean = |set: String| set.replace([' ', '\n', '\r'], "");
     Ok((clean(executed), clean(purged)))

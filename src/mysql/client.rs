@@ -8,7 +8,7 @@ use mysql_async::{
     prelude::{FromRow, Queryable},
 };
 
-use crate::server::{Server, TlsMode};
+use crate::{config::SslMode, server::Server};
 
 /// A connection with its server, for errors that name it.
 pub struct Client {
@@ -22,24 +22,21 @@ impl Client {
     /// # Errors
     /// Login refused or a bad statement of `database.initial.statements` (definite), server away (transient).
     pub async fn connect(server: &Server) -> Result<Self, TaskError> {
-        let limit = server.connect_timeout;
+        let limit = server.config().connect_timeout;
         let connecting = async {
-            let preferred = server.tls.mode == TlsMode::Preferred;
-            match Conn::new(options(server, server.tls.mode != TlsMode::Disabled)).await {
-                Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if preferred => {
-                    Conn::new(options(server, false)).await
+            let failed = |error: mysql_async::Error| server.client_failure("logging in", &error);
+            match Conn::new(options(server, server.tls().enabled())?).await {
+                Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.prefers_tls() => {
+                    Conn::new(options(server, false)?).await.map_err(failed)
                 }
-                other => other,
+                other => other.map_err(failed),
             }
         };
-        let conn = tokio::time::timeout(limit, connecting)
-            .await
-            .map_err(|_| server.timed_out(limit.as_secs()))?
-            .map_err(|error| server.client_failure("logging in", &error))?;
+        let conn = tokio::time::timeout(limit, connecting).await.map_err(|_| server.timed_out(limit.as_secs()))??;
         let mut client = Self { server: server.clone(), conn };
         client.run("SET NAMES utf8mb4").await?;
         client.run("SET SESSION sql_mode = REPLACE(REPLACE(@@sql_mode, 'ANSI_QUOTES', ''), 'ANSI', '')").await?;
-        for statement in &server.initial_statements {
+        for statement in &server.config().initial_statements {
             client.run(statement).await?;
         }
         Ok(client)
@@ -76,7 +73,9 @@ impl Client {
         let row = self.first::<Row>(sql).await?;
         Ok(row.map(|row| {
             let values = row.unwrap_raw().into_iter();
-            values.map(|value| value.and_then(|v| mysql_async::from_value_opt::<Option<String>>(v).ok().flatten())).collect()
+            values
+                .map(|value| value.and_then(|v| mysql_async::from_value_opt::<Option<String>>(v).ok().flatten()))
+                .collect()
         }))
     }
 
@@ -88,7 +87,7 @@ impl Client {
 }
 
 fn limit(server: &Server) -> Duration {
-    if server.query_timeout.is_zero() { Duration::from_secs(365 * 86_400) } else { server.query_timeout }
+    server.config().query_timeout.unwrap_or(Duration::from_secs(365 * 86_400))
 }
 
 fn finish<T>(
@@ -101,34 +100,37 @@ fn finish<T>(
     match done {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(error)) => Err(server.client_failure(&doing, &error)),
-        Err(_) => Err(TaskError::transient(format!(
-            "{doing} did not finish within database.query.timeout.ms at {server}"
-        ))),
+        Err(_) => {
+            Err(TaskError::transient(format!("{doing} did not finish within database.query.timeout.ms at {server}")))
+        }
     }
 }
 
-fn options(server: &Server, tls: bool) -> Opts {
+fn options(server: &Server, tls: bool) -> Result<Opts, TaskError> {
+    let config = server.config();
     let mut builder = OptsBuilder::default()
-        .ip_or_hostname(server.host.clone())
-        .tcp_port(server.port)
-        .user(Some(server.user.clone()))
-        .pass(Some(server.password.clone()))
+        .ip_or_hostname(config.host.clone())
+        .tcp_port(config.port)
+        .user(Some(config.user.clone()))
+        .pass(Some(config.password.expose().to_owned()))
         .prefer_socket(false)
-        .tcp_keepalive(server.keep_alive.then_some(Duration::from_secs(60)))
+        .tcp_keepalive(server.tcp_keep_alive())
         .stmt_cache_size(0);
     if tls {
-        let verify = matches!(server.tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
+        let mode = server.tls().mode;
+        let verify = matches!(mode, SslMode::VerifyCa | SslMode::VerifyIdentity);
+        let material = server.tls().load().map_err(TaskError::definite)?;
+        let authorities: Vec<_> = material.authorities.into_iter().map(Into::into).collect();
         let mut ssl = SslOpts::default()
             .with_danger_accept_invalid_certs(!verify)
-            .with_danger_skip_domain_validation(server.tls.mode != TlsMode::VerifyIdentity);
-        if let Some(path) = &server.tls.authorities {
-            ssl = ssl.with_root_certs(vec![path.clone().into()]);
-        }
-        if let Some(path) = &server.tls.identity {
-            let identity = ClientIdentity::new(path.clone().into()).with_password(server.tls.identity_password.clone());
+            .with_danger_skip_domain_validation(mode != SslMode::VerifyIdentity)
+            .with_disable_built_in_roots(!authorities.is_empty())
+            .with_root_certs(authorities);
+        if let Some((archive, password)) = material.identity {
+            let identity = ClientIdentity::new(archive.into()).with_password(password.expose().to_owned());
             ssl = ssl.with_client_identity(Some(identity));
         }
         builder = builder.ssl_opts(ssl);
     }
-    builder.into()
+    Ok(builder.into())
 }

@@ -3,6 +3,27 @@
 //! Reads and decides positions; never produces, never stores, never retries on a policy of its own.
 
 pub mod catalog;
+pub mod charset;
 pub mod client;
-pub mod server;
+pub mod config;
+mod connector;
+mod dump;
+mod emitter;
+mod fit;
+mod link;
+mod plugin;
 pub mod position;
+mod preflight;
+mod progress;
+mod row_statements;
+mod schema;
+pub mod server;
+mod shape;
+mod snapshot;
+mod statements;
+mod streaming;
+mod table_maps;
+pub mod types;
+
+pub use connector::REPORTED_VERSION;
+pub use plugin::MySqlPlugin;

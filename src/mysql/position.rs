@@ -169,10 +169,10 @@ impl Position for MySqlPosition {
         };
         let pos = number("pos")?.ok_or_else(|| OffsetError("member pos (the place in the file) is missing".into()))?;
         let gtids = match map.get("gtids") {
-            Some(Value::String(text)) if !text.is_empty() => {
+            Some(Value::String(text)) => {
                 Some(Arc::new(text.parse().map_err(|_| OffsetError("member gtids is not a GTID set".into()))?))
             }
-            None | Some(Value::Null | Value::String(_)) => None,
+            None | Some(Value::Null) => None,
             Some(_) => return Err(OffsetError("member gtids is not a text".into())),
         };
         let snapshot = match map.get("snapshot") {
@@ -181,9 +181,9 @@ impl Position for MySqlPosition {
             Some(_) => Some(SnapshotKind::Initial),
         };
         let transaction = map.get(TX_ID).and_then(Value::as_str).map(|id| {
-            let orders = map.iter().filter_map(|(key, value)| {
-                Some((key.strip_prefix(TX_COLLECTION)?.to_owned(), value.as_i64()?))
-            });
+            let orders = map
+                .iter()
+                .filter_map(|(key, value)| Some((key.strip_prefix(TX_COLLECTION)?.to_owned(), value.as_i64()?)));
             Arc::new(TransactionContext { id: id.to_owned(), collections: orders.collect() })
         });
         Ok(Self {

@@ -2,80 +2,22 @@
 //!
 //! Owns no connection; knows nothing of tables.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use engine::error::{Failure, TaskError};
 
-/// How the connection is encrypted (`database.ssl.mode`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TlsMode {
-    /// Never.
-    Disabled,
-    /// When the server offers it; the certificate is not checked.
-    #[default]
-    Preferred,
-    /// Always; the certificate is not checked.
-    Required,
-    /// Always; the certificate must come from a known authority.
-    VerifyCa,
-    /// The same, and it must name the host.
-    VerifyIdentity,
-}
-
-/// TLS settings.
-#[derive(Clone, Default)]
-pub struct Tls {
-    /// When.
-    pub mode: TlsMode,
-    /// PEM file of authorities; the system's when unset.
-    pub authorities: Option<PathBuf>,
-    /// PKCS#12 file with certificate and key of the client.
-    pub identity: Option<PathBuf>,
-    /// Its password.
-    pub identity_password: String,
-}
+use crate::config::{ConnectionConfig, MySqlConfig, SslMode, TlsConfig};
 
 /// How to reach and log in to a server.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Server {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// User.
-    pub user: String,
-    /// Password.
-    pub password: String,
-    /// TLS.
-    pub tls: Tls,
-    /// `connect.timeout.ms`.
-    pub connect_timeout: Duration,
-    /// `database.query.timeout.ms`; zero for none.
-    pub query_timeout: Duration,
-    /// `database.initial.statements`.
-    pub initial_statements: Vec<String>,
-    /// `connect.keep.alive`.
-    pub keep_alive: bool,
-    /// `database.connectionTimeZone`, as `time_zone` of the session; UTC when unset.
-    pub time_zone: Option<String>,
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mode, authorities, identity, .. } = self;
-        f.debug_struct("Tls").field("mode", mode).field("authorities", authorities).field("identity", identity).finish()
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({self} as {:?}, {:?})", self.user, self.tls)
-    }
+    config: ConnectionConfig,
+    keep_alive: bool,
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        write!(f, "{}:{}", self.config.host, self.config.port)
     }
 }
 
@@ -83,17 +25,42 @@ impl fmt::Display for Server {
 /// unknown database, table or column, broken SQL, a log position the server cannot serve.
 /// <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
 const DEFINITE: &[u16] = &[
-    1044, 1045, 1049, 1054, 1064, 1103, 1115, 1142, 1143, 1146, 1193, 1227, 1236, 1298, 1370, 1410, 1419, 1698, 1820, 1862,
-    3118,
+    1044, 1045, 1049, 1054, 1064, 1103, 1115, 1142, 1143, 1146, 1193, 1227, 1236, 1298, 1370, 1410, 1419, 1698, 1820,
+    1862, 3118,
 ];
 
 /// Login was refused.
 const LOGIN: &[u16] = &[1045, 1698, 1820, 1862, 3118, 1251, 2059];
 
 impl Server {
+    /// The server of a connector's configuration.
+    pub fn new(config: &MySqlConfig) -> Self {
+        Self { config: config.connection.clone(), keep_alive: config.streaming.keep_alive }
+    }
+
+    /// Host, user, limits.
+    pub fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+
+    /// TLS settings.
+    pub fn tls(&self) -> &TlsConfig {
+        &self.config.tls
+    }
+
+    /// Whether TLS is tried first and left out when the server does not offer it.
+    pub(crate) fn prefers_tls(&self) -> bool {
+        self.config.tls.mode == SslMode::Preferred
+    }
+
+    /// The interval of TCP's own probes.
+    pub(crate) fn tcp_keep_alive(&self) -> Option<Duration> {
+        self.keep_alive.then_some(Duration::from_secs(60))
+    }
+
     /// What an error of a query or a connection means: what was being done, what the server said, what to do.
     pub fn failure(&self, doing: &str, code: Option<u16>, said: impl fmt::Display) -> TaskError {
-        let Self { user, .. } = self;
+        let user = &self.config.user;
         let failure = match code {
             Some(code) if LOGIN.contains(&code) => Failure::new(format!(
                 "Failed to authenticate to the database at {self} with user '{user}'; check database.user and \
@@ -128,7 +95,7 @@ impl Server {
     pub(crate) fn timed_out(&self, seconds: u64) -> TaskError {
         TaskError::transient(format!(
             "Timed out after {seconds} seconds while waiting to connect to database at {self} with user '{}'",
-            self.user
+            self.config.user
         ))
     }
 }

@@ -1,6 +1,6 @@
 //! Finished records: one growing buffer, ranges per record.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 /// One finished record in a [`RecordBuffer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,34 @@ pub struct RecordBuffer {
     /// (name start, name end, value range or null).
     pub(crate) headers: Vec<(Range<u32>, Option<Range<u32>>)>,
     pub(crate) topics: Vec<Arc<str>>,
+    /// What the buffer holds already of each plan used since it was emptied, by the plan's number.
+    plans: HashMap<u64, Known>,
+    last: Option<(u64, Known)>,
 }
+
+/// A plan's topic and context headers in a buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) topic: u32,
+    pub(crate) first_header: u32,
+    pub(crate) headers: u32,
+}
+
+/// Name and rendered value of a header that all records of a connector carry.
+pub(crate) type ContextHeader = (Arc<str>, Box<[u8]>);
+
+/// A place to roll back to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    bytes: usize,
+    records: usize,
+    headers: usize,
+    topics: usize,
+}
+
+/// The buffer has passed 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
 
 impl RecordBuffer {
     /// Empties the buffer and keeps its memory.
@@ -36,6 +63,8 @@ impl RecordBuffer {
         self.records.clear();
         self.headers.clear();
         self.topics.clear();
+        self.plans.clear();
+        self.last = None;
     }
 
     /// The records in order.
@@ -46,6 +75,11 @@ impl RecordBuffer {
     /// Number of payload bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Room allocated, used or not: what a pool decides by when it gives memory back.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<RecordRef>()
     }
 
     /// A record's topic.
@@ -74,4 +108,120 @@ impl RecordBuffer {
             (std::str::from_utf8(name).unwrap_or(""), value)
         })
     }
+
+    /// Appends a finished record: for records that are copied, not made (dead letters, replays, benchmarks).
+    /// Whether it fitted; a buffer that would pass 4 GiB is left as it was.
+    pub fn push(
+        &mut self,
+        topic: &Arc<str>,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> bool {
+        let mark = self.mark();
+        self.try_push(topic, partition, key, value, headers).inspect_err(|_| self.rollback(mark)).is_ok()
+    }
+
+    fn try_push(
+        &mut self,
+        topic: &Arc<str>,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Result<(), Full> {
+        let topic = match self.topics.iter().rposition(|known| Arc::ptr_eq(known, topic)) {
+            Some(known) => index(known)?,
+            None => self.add_topic(topic, &[])?.topic,
+        };
+        let first_header = index(self.headers.len())?;
+        for (name, value) in headers {
+            let name = self.append(name.as_bytes())?;
+            let value = value.map(|value| self.append(value)).transpose()?;
+            self.headers.push((name, value));
+        }
+        let mut part = |part: Option<&[u8]>| {
+            part.map(|bytes| self.append(bytes)).transpose().map(|range| range.map(|range| (range.start, range.end)))
+        };
+        let (key, value) = (part(key)?, part(value)?);
+        let headers = index(headers.len())?;
+        self.records.push(RecordRef { topic, partition, key, value, first_header, headers });
+        Ok(())
+    }
+
+    /// Topic and context headers of a plan, put into the buffer at its first use.
+    pub(crate) fn known(&mut self, plan: u64, topic: &Arc<str>, context: &[ContextHeader]) -> Result<Known, Full> {
+        if let Some((last, known)) = self.last
+            && last == plan
+        {
+            return Ok(known);
+        }
+        let known = match self.plans.get(&plan) {
+            Some(known) => *known,
+            None => {
+                let mark = self.mark();
+                let known = self.add_topic(topic, context).inspect_err(|_| self.rollback(mark))?;
+                self.plans.insert(plan, known);
+                known
+            }
+        };
+        self.last = Some((plan, known));
+        Ok(known)
+    }
+
+    /// Puts a topic and context headers into the buffer.
+    pub(crate) fn add_topic(&mut self, topic: &Arc<str>, context: &[ContextHeader]) -> Result<Known, Full> {
+        let known = Known {
+            topic: index(self.topics.len())?,
+            first_header: index(self.headers.len())?,
+            headers: index(context.len())?,
+        };
+        self.topics.push(topic.clone());
+        for (name, value) in context {
+            let name = self.append(name.as_bytes())?;
+            let value = self.append(value)?;
+            self.headers.push((name, Some(value)));
+        }
+        Ok(known)
+    }
+
+    /// Copies the headers at `from` to the end, after headers of a record's own.
+    pub(crate) fn repeat_headers(&mut self, known: Known) {
+        for i in known.first_header..known.first_header.saturating_add(known.headers) {
+            if let Some(header) = self.headers.get(i as usize).cloned() {
+                self.headers.push(header);
+            }
+        }
+    }
+
+    /// Appends bytes and gives their range.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<Range<u32>, Full> {
+        let start = index(self.bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(start..index(self.bytes.len())?)
+    }
+
+    /// The range from `start` to the present end.
+    pub(crate) fn since(&self, start: usize) -> Result<(u32, u32), Full> {
+        Ok((index(start)?, index(self.bytes.len())?))
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        let (records, headers) = (self.records.len(), self.headers.len());
+        Mark { bytes: self.bytes.len(), records, headers, topics: self.topics.len() }
+    }
+
+    /// Makes the buffer what it was at `mark`. Nothing a plan was noted for may lie behind the mark.
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        self.records.truncate(mark.records);
+        self.headers.truncate(mark.headers);
+        self.topics.truncate(mark.topics);
+    }
+}
+
+/// A place or count as the records hold it.
+pub(crate) fn index(n: usize) -> Result<u32, Full> {
+    u32::try_from(n).map_err(|_| Full)
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use model::TableVersion;
 
-use crate::{Schema, Value};
+use crate::{CompileError, RecordPlan, RecordSettings, Schema, Value};
 
 /// How a [`model::Datum`] becomes a value of a field's schema. The schema's base type and semantic name
 /// must fit; both are chosen together by the source's type mapping.
@@ -202,12 +202,24 @@ pub struct CapturedTable {
     pub version: TableVersion,
     /// What their records look like.
     pub shape: TableShape,
-    plan: OnceLock<Arc<()>>,
+    plan: OnceLock<RecordPlan>,
 }
 
 impl CapturedTable {
     /// A table to capture.
     pub fn new(version: TableVersion, shape: TableShape) -> Self {
         Self { version, shape, plan: OnceLock::new() }
+    }
+
+    /// The compiled plan. The settings of the first call stay in force: a captured table belongs to one connector task.
+    ///
+    /// # Errors
+    /// The shape cannot be lowered.
+    pub fn plan(&self, settings: &RecordSettings) -> Result<&RecordPlan, CompileError> {
+        if let Some(plan) = self.plan.get() {
+            return Ok(plan);
+        }
+        let plan = RecordPlan::compile(&self.version, &self.shape, settings)?;
+        Ok(self.plan.get_or_init(|| plan))
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of single values, in the texts of Debezium's validators.
 
 use super::values::{Choice, Values};
-use crate::filter::RegexList;
+use crate::{filter::RegexList, regex::JavaRegex};
 
 /// A check of one option's value. Several checks of one option each add their own problem, as Debezium's do.
 /// All but `Required` and `Custom` pass when the option is not set.
@@ -27,6 +27,10 @@ pub enum Check {
     OneOf(&'static [&'static str]),
     /// List of regular expressions, see [`RegexList`].
     RegexList,
+    /// A regular expression.
+    Regex,
+    /// Letters, digits, dots, hyphens and underscores of ASCII.
+    PlainName,
     /// A Java class name by its form.
     ClassName,
     /// `k=v,k=v`.
@@ -75,6 +79,19 @@ impl Check {
                 let parsed = RegexList::parse(text);
                 return parsed.err().map(|problem| {
                     format!("A comma-separated list of valid regular expressions is expected, but {problem}")
+                });
+            }
+            Check::Regex => {
+                let parsed = JavaRegex::new(text, false);
+                return parsed.err().map(|problem| format!("A valid regular expressions is expected, but {problem}"));
+            }
+            Check::PlainName => {
+                let passed = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+                return (!passed).then(|| {
+                    format!(
+                        "{text} has invalid format \
+                         (only the underscore, hyphen, dot and alphanumeric characters are allowed)"
+                    )
                 });
             }
             Check::ClassName => (is_java_class_name(text), "A Java class name is expected"),

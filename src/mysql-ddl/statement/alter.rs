@@ -31,7 +31,7 @@ pub(super) fn alter_table(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpect
 /// One clause; the comma behind it stays.
 fn clause(cursor: &mut Cursor<'_>, clauses: &mut Vec<AlterClause>) -> Result<(), Unexpected> {
     if partition_clause(cursor) {
-        cursor.skip_rest();
+        skip_last(cursor)?;
     } else if cursor.accept("ADD") {
         add(cursor, clauses)?;
     } else if cursor.accept("DROP") {
@@ -60,8 +60,7 @@ fn clause(cursor: &mut Cursor<'_>, clauses: &mut Vec<AlterClause>) -> Result<(),
             (charset, _) => charset,
         }));
     } else if cursor.accept_all(&["ORDER", "BY"]) {
-        // A list with commas of its own; it can only be the last clause.
-        cursor.skip_rest();
+        skip_last(cursor)?;
     } else {
         table_option(cursor, clauses)?;
     }
@@ -90,6 +89,20 @@ fn partition_clause(cursor: &Cursor<'_>) -> bool {
         || cursor.are(&["REMOVE", "PARTITIONING"])
         || cursor.are(&["UPGRADE", "PARTITIONING"])
         || (cursor.is_any(VERBS) && cursor.is_at(1, "PARTITION"))
+}
+
+/// Passes a clause that has commas of its own and that the server takes only as the last one.
+fn skip_last(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
+    cursor.next();
+    loop {
+        cursor.skip_element()?;
+        if !cursor.accept_sym(',') {
+            return Ok(());
+        }
+        if cursor.is_any(&["ADD", "DROP", "MODIFY", "CHANGE", "RENAME", "ALTER", "CONVERT"]) {
+            cursor.doubt_here("a clause where none can be,");
+        }
+    }
 }
 
 fn add(cursor: &mut Cursor<'_>, clauses: &mut Vec<AlterClause>) -> Result<(), Unexpected> {

@@ -152,8 +152,9 @@ pub(super) fn references(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     }
 }
 
+/// Whether the definition ends here: at its place, or at the partitions that ALTER TABLE may name without a comma.
 fn place_follows(cursor: &Cursor<'_>) -> bool {
-    cursor.is_any(&["FIRST", "AFTER"])
+    cursor.is_any(&["FIRST", "AFTER"]) || cursor.are(&["PARTITION", "BY"]) || cursor.are(&["REMOVE", "PARTITIONING"])
 }
 
 /// `FIRST`, `AFTER column` or nothing.

@@ -6,15 +6,18 @@ use super::data_type::{charset_clause, collate_clause};
 use super::{CharsetName, CreateTable, Key, KeyColumns, Statement, Unexpected};
 use crate::token::Kind;
 
+/// No table of any server has more columns.
+pub(crate) const MOST_COLUMNS: usize = 4096;
+
 /// Parses what follows `CREATE [OR REPLACE] TABLE`.
-pub(super) fn create_table(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<Statement, Unexpected> {
-    cursor.if_not_exists();
+pub(super) fn create_table(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpected> {
+    let if_not_exists = cursor.if_not_exists();
     let name = cursor.table_name()?;
-    if let Some(statement) = like(cursor, &name, or_replace)? {
+    if let Some(statement) = like(cursor, &name, if_not_exists)? {
         return Ok(statement);
     }
     let mut table =
-        CreateTable { name, or_replace, columns: Vec::new(), keys: Vec::new(), charset: None, comment: None };
+        CreateTable { name, if_not_exists, columns: Vec::new(), keys: Vec::new(), charset: None, comment: None };
     // `CREATE TABLE t (SELECT ...)` has no column list.
     if cursor.is_sym('(') && !matches!(cursor.word(1), Some(word) if begins_query(word)) && !cursor.sym_at(1, '(') {
         cursor.next();
@@ -34,7 +37,11 @@ pub(super) fn create_table(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<
 }
 
 /// `LIKE s`, bare or in parentheses.
-fn like(cursor: &mut Cursor<'_>, name: &super::TableName, or_replace: bool) -> Result<Option<Statement>, Unexpected> {
+fn like(
+    cursor: &mut Cursor<'_>,
+    name: &super::TableName,
+    if_not_exists: bool,
+) -> Result<Option<Statement>, Unexpected> {
     let parens = cursor.is_sym('(') && cursor.is_at(1, "LIKE");
     if !parens && !cursor.is("LIKE") {
         return Ok(None);
@@ -50,7 +57,7 @@ fn like(cursor: &mut Cursor<'_>, name: &super::TableName, or_replace: bool) -> R
     if !cursor.at_end() {
         return Err(Unexpected);
     }
-    Ok(Some(Statement::CreateTableLike { name: name.clone(), source, or_replace }))
+    Ok(Some(Statement::CreateTableLike { name: name.clone(), source, if_not_exists }))
 }
 
 fn begins_query(word: &str) -> bool {
@@ -61,8 +68,10 @@ fn begins_query(word: &str) -> bool {
 fn element(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<(), Unexpected> {
     if let Some(key) = table_constraint(cursor)? {
         table.keys.extend(key);
-    } else {
+    } else if table.columns.len() < MOST_COLUMNS {
         table.columns.push(column_definition(cursor)?);
+    } else {
+        return Err(Unexpected);
     }
     Ok(())
 }
@@ -128,11 +137,7 @@ pub(super) fn table_constraint(cursor: &mut Cursor<'_>) -> Result<Option<Option<
 fn index_head(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     cursor.if_not_exists();
     while !cursor.is_sym('(') {
-        if cursor.accept_any(&["USING", "TYPE"]) {
-            cursor.name()?;
-        } else {
-            cursor.name()?;
-        }
+        cursor.name()?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{TableName, Unexpected};
 use crate::token::{Kind, Token, identifier, unquoted};
+use std::borrow::Cow;
 
 /// A place in the tokens of one statement, and the first doubt met on the way.
 pub(crate) struct Cursor<'a> {
@@ -193,12 +194,13 @@ impl<'a> Cursor<'a> {
         Ok(name)
     }
 
-    /// A string literal: the text between the quotes, as written. Adjacent literals are joined.
+    /// A string literal: the text between the quotes as it would be written between single ones, so `"it's"` is
+    /// `it''s`. Adjacent literals are joined.
     pub(crate) fn string(&mut self) -> Result<String, Unexpected> {
         let mut text = String::new();
         let mut any = false;
         while let Some(token) = self.peek().filter(|t| t.kind == Kind::Str) {
-            text.push_str(unquoted(self.text(token)));
+            text.push_str(unquoted(&single_quoted(self.text(token))));
             self.at += 1;
             any = true;
         }
@@ -247,6 +249,14 @@ impl<'a> Cursor<'a> {
     /// `IF EXISTS`.
     pub(crate) fn if_exists(&mut self) -> bool {
         self.accept_all(&["IF", "EXISTS"])
+    }
+}
+
+/// A string literal in single quotes.
+pub(crate) fn single_quoted(literal: &str) -> Cow<'_, str> {
+    match literal.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(inner) => Cow::Owned(format!("'{}'", inner.replace("\"\"", "\"").replace('\'', "''"))),
+        None => Cow::Borrowed(literal),
     }
 }
 

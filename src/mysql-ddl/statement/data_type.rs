@@ -1,6 +1,6 @@
 //! The type of a column.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, single_quoted};
 use super::{CharsetName, DataType, Unexpected};
 use crate::token::{Kind, unquoted};
 
@@ -66,6 +66,9 @@ pub(super) fn data_type(cursor: &mut Cursor<'_>) -> Result<DataType, Unexpected>
                 *seen = true;
                 cursor.next();
             }
+            // ZEROFILL implies UNSIGNED.
+            let [_, (_, unsigned), (_, zerofill)] = &mut suffixes;
+            *unsigned |= *zerofill;
             words.extend(suffixes.iter().filter(|(_, seen)| *seen).map(|(suffix, _)| (*suffix).to_owned()));
         }
         Shape::Sized => dimensions(cursor, &mut data_type)?,
@@ -187,7 +190,7 @@ fn options(cursor: &mut Cursor<'_>, data_type: &mut DataType) -> Result<(), Unex
             cursor.next();
         }
         let token = cursor.next().filter(|t| matches!(t.kind, Kind::Str | Kind::Hex | Kind::Bit)).ok_or(Unexpected)?;
-        data_type.options.push(cursor.text(token).to_owned());
+        data_type.options.push(single_quoted(cursor.text(token)).into_owned());
         if !cursor.accept_sym(',') {
             return cursor.expect_sym(')');
         }
@@ -200,9 +203,13 @@ fn text_attributes(
     words: &mut Vec<String>,
     data_type: &mut DataType,
 ) -> Result<(), Unexpected> {
+    // BINARY (the binary collation) is part of the type's name unless ASCII, UNICODE or BYTE is there too. Of ENUM and
+    // SET it is left out: it would hide the type.
+    let (mut binary, mut hidden) = (false, !data_type.options.is_empty());
     loop {
+        hidden |= cursor.is_any(&["ASCII", "UNICODE", "BYTE"]);
         if cursor.accept("BINARY") {
-            words.push("BINARY".to_owned());
+            binary = true;
         } else if cursor.accept("ASCII") {
             data_type.charset = Some(CharsetName::Named("latin1".to_owned()));
         } else if cursor.accept("UNICODE") {
@@ -212,9 +219,13 @@ fn text_attributes(
         } else if let Some(charset) = charset_clause(cursor)? {
             data_type.charset = Some(charset);
         } else {
-            return Ok(());
+            break;
         }
     }
+    if binary && !hidden {
+        words.push("BINARY".to_owned());
+    }
+    Ok(())
 }
 
 /// `CHARACTER SET x`, `CHAR SET x` or `CHARSET x`, with an optional `=`.
@@ -239,8 +250,7 @@ pub(super) fn collate_clause(cursor: &mut Cursor<'_>) -> Result<Option<CharsetNa
     if collation.eq_ignore_ascii_case("DEFAULT") {
         return Ok(Some(CharsetName::Default));
     }
-    let charset = collation.split('_').next().unwrap_or("").to_lowercase();
-    Ok(Some(CharsetName::Named(charset)))
+    Ok(Some(CharsetName::Named(collation.split('_').next().unwrap_or("").to_owned())))
 }
 
 /// A word, quoted identifier or string.

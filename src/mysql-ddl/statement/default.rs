@@ -31,7 +31,7 @@ pub(super) fn default_value(cursor: &mut Cursor<'_>) -> Result<DefaultText, Unex
             Ok(DefaultText::Text(between_marks(text)))
         }
         Kind::Str => literal(cursor),
-        Kind::Word if text.starts_with('_') && cursor.ahead(1).is_some_and(|t| t.kind != Kind::Word) => {
+        Kind::Word if is_introducer(text) && cursor.ahead(1).is_some_and(|t| t.kind != Kind::Word) => {
             cursor.next();
             match cursor.peek().map(|token| token.kind) {
                 Some(Kind::Str) => literal(cursor),
@@ -45,6 +45,11 @@ pub(super) fn default_value(cursor: &mut Cursor<'_>) -> Result<DefaultText, Unex
         Kind::Word => word(cursor),
         Kind::Quoted | Kind::Symbol(_) => Err(Unexpected),
     }
+}
+
+/// `_utf8` in front of a literal, and the `N` of `N'x'`.
+fn is_introducer(word: &str) -> bool {
+    word.starts_with('_') || word.eq_ignore_ascii_case("N")
 }
 
 /// `b'101'` is `101`. Debezium cuts two characters in front and one behind, whichever way the literal is written, so

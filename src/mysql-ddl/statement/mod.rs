@@ -13,8 +13,8 @@ mod default;
 mod other;
 
 use crate::model::DefaultText;
-use crate::token::{Lexing, Token, tokenize};
-use cursor::Cursor;
+use crate::token::{Kind, Lexing, Token, tokenize};
+use cursor::{Cursor, single_quoted};
 use std::fmt;
 use std::ops::Range;
 
@@ -84,8 +84,8 @@ pub enum Statement {
         name: TableName,
         /// The table whose definition is copied.
         source: TableName,
-        /// `OR REPLACE` (MariaDB).
-        or_replace: bool,
+        /// `IF NOT EXISTS` was said.
+        if_not_exists: bool,
     },
     /// `ALTER TABLE t ...`.
     AlterTable {
@@ -156,8 +156,8 @@ pub struct Rename {
 pub struct CreateTable {
     /// The table.
     pub name: TableName,
-    /// `OR REPLACE` (MariaDB).
-    pub or_replace: bool,
+    /// `IF NOT EXISTS` was said.
+    pub if_not_exists: bool,
     /// The columns in order.
     pub columns: Vec<ColumnDefinition>,
     /// PRIMARY KEY and UNIQUE of the table (not of a column), in order.
@@ -326,6 +326,26 @@ pub struct Assignment {
     pub value: String,
 }
 
+/// The text of one statement as the records of a schema change have it: strings in single quotes, as Debezium writes
+/// them.
+pub(crate) fn recorded_text(source: &str, range: Range<usize>, mode: Lexing) -> String {
+    let text = source.get(range).unwrap_or("");
+    if mode.ansi_quotes || !text.contains('"') {
+        return text.to_owned();
+    }
+    let mut written = String::with_capacity(text.len());
+    let mut end = 0;
+    for token in tokenize(text, mode).unwrap_or_default() {
+        if token.kind == Kind::Str {
+            written.push_str(text.get(end..token.start).unwrap_or(""));
+            written.push_str(&single_quoted(token.text(text)));
+            end = token.end;
+        }
+    }
+    written.push_str(text.get(end..).unwrap_or(""));
+    written
+}
+
 /// Parses a text of one or more statements.
 ///
 /// # Errors
@@ -376,3 +396,5 @@ fn parse_one(source: &str, tokens: &[Token]) -> Result<Parsed, ParseError> {
 /// The token under the cursor does not fit. The cursor says where that is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unexpected;
+
+pub(crate) use create::MOST_COLUMNS;

@@ -126,13 +126,14 @@ const IGNORED: &[&str] = &[
 
 fn create(cursor: &mut Cursor<'_>) -> Result<Statement, Unexpected> {
     cursor.next();
-    let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
+    // What the statement creates takes the place of what is there anyway: the server let it happen.
+    cursor.accept_all(&["OR", "REPLACE"]);
     if cursor.accept_all(&["TEMPORARY", "TABLE"]) {
         // Another session never sees it, and row images never come from it.
         return Ok(Statement::Ignored("CREATE TEMPORARY TABLE"));
     }
     if cursor.accept("TABLE") {
-        return create_table(cursor, or_replace);
+        return create_table(cursor);
     }
     if cursor.accept_any(&["DATABASE", "SCHEMA"]) {
         let if_not_exists = cursor.if_not_exists();
@@ -399,6 +400,7 @@ pub(super) fn tables_of(statement: &Statement) -> Vec<TableName> {
 /// The tables that a text which does not parse seems to touch: the name behind each TABLE, and the names of a list
 /// behind it.
 pub(super) fn guess_tables(cursor: &Cursor<'_>) -> Vec<TableName> {
+    const MOST: usize = 64;
     let mut tables = Vec::new();
     let mut n = 0;
     while let Some(token) = cursor.ahead(n) {
@@ -409,16 +411,17 @@ pub(super) fn guess_tables(cursor: &Cursor<'_>) -> Vec<TableName> {
         let mut place = cursor.from(n);
         place.if_not_exists();
         place.if_exists();
-        while let Ok(name) = place.table_name() {
+        // A text that names more tables than this is no statement anybody wrote.
+        for _ in 0..MOST {
+            let Ok(name) = place.table_name() else { break };
             if !tables.contains(&name) {
                 tables.push(name);
             }
-            // A text that names more tables than this is no statement anybody wrote.
-            if tables.len() >= 64 || !place.accept_sym(',') {
+            if !place.accept_sym(',') {
                 break;
             }
         }
-        if tables.len() >= 64 {
+        if tables.len() >= MOST {
             break;
         }
     }

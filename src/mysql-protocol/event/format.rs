@@ -44,8 +44,8 @@ fn has_checksum_field(server_version: &[u8]) -> bool {
 }
 
 impl<'a> FormatDescription<'a> {
-    /// `body` starts after the common header and still has its checksum, if there is one.
-    fn parse(body: &'a [u8]) -> Result<Self> {
+    /// `body` starts after the common header and still has its checksum, if there is one, which the answer says.
+    fn parse(body: &'a [u8]) -> Result<(Self, bool)> {
         const WHAT: &str = "FORMAT_DESCRIPTION event";
         let mut c = Cursor::new(body, WHAT);
         let binlog_version = c.u16()?;
@@ -59,7 +59,9 @@ impl<'a> FormatDescription<'a> {
             return Err(c.invalid("the common header has another length than 19"));
         }
         let rest = c.take_rest();
-        let (post_header_lengths, checksum) = if has_checksum_field(server_version) {
+        // 5.5, the last release without checksums, lists 27 types. A longer list tells even where the version is damaged.
+        let has_checksum = rest.len() > 32 || has_checksum_field(server_version);
+        let (post_header_lengths, checksum) = if has_checksum {
             let Some((lengths, [algorithm, ..])) = rest.split_last_chunk::<5>() else {
                 return Err(DecodeError::Short { what: WHAT, at: c.at(), need: 5, have: rest.len() });
             };
@@ -74,7 +76,8 @@ impl<'a> FormatDescription<'a> {
         } else {
             (rest, ChecksumAlgorithm::None)
         };
-        Ok(FormatDescription { binlog_version, server_version, created, post_header_lengths, checksum })
+        let format = FormatDescription { binlog_version, server_version, created, post_header_lengths, checksum };
+        Ok((format, has_checksum))
     }
 }
 
@@ -86,13 +89,21 @@ impl<'a> FormatDescription<'a> {
 pub struct EventDecoder {
     checksum: ChecksumAlgorithm,
     verify: bool,
+    /// FORMAT_DESCRIPTION has a valid checksum even where it says that events have none. True in files; a server that
+    /// leaves checksums out of a dump changes the event and not its checksum.
+    is_file: bool,
     post_header_lengths: Vec<u8>,
 }
 
 impl EventDecoder {
     /// A decoder for a stream whose first events end as `checksum` says.
     pub fn new(checksum: ChecksumAlgorithm) -> Self {
-        EventDecoder { checksum, verify: true, post_header_lengths: Vec::new() }
+        EventDecoder { checksum, verify: true, is_file: false, post_header_lengths: Vec::new() }
+    }
+
+    /// A decoder for the events of a file.
+    pub(crate) fn for_file() -> Self {
+        EventDecoder { is_file: true, ..EventDecoder::new(ChecksumAlgorithm::None) }
     }
 
     /// Whether checksums are compared (the default). They are cut off either way.
@@ -129,8 +140,9 @@ impl EventDecoder {
         }
         let whole_body = event.get(HEADER_LEN..).unwrap_or(&[]);
         if header.event_type == EventType::FORMAT_DESCRIPTION {
-            let format = FormatDescription::parse(whole_body)?;
-            if format.checksum == ChecksumAlgorithm::Crc32 && self.verify {
+            let (format, has_checksum) = FormatDescription::parse(whole_body)?;
+            let is_valid = format.checksum == ChecksumAlgorithm::Crc32 || (self.is_file && has_checksum);
+            if is_valid && self.verify {
                 // While the file is written to, the flag is set in place after the checksum was computed without it.
                 check_crc(event, header.flags & EventHeader::FLAG_BINLOG_IN_USE != 0)?;
             }

@@ -135,7 +135,8 @@ pub struct OptionalMetadata<'a> {
 pub struct ColumnMetadata<'a> {
     /// The name, in UTF-8.
     pub name: Option<&'a [u8]>,
-    /// Whether a numeric column is UNSIGNED.
+    /// Whether a numeric column is UNSIGNED. In a table with a YEAR column it may be unknown for columns after that one:
+    /// releases differ in whether YEAR takes a bit of the list, and the list does not say.
     pub unsigned: Option<bool>,
     /// Number of the collation of a text, ENUM or SET column; 63 is binary.
     pub collation: Option<u64>,
@@ -191,9 +192,7 @@ impl<'a> OptionalMetadata<'a> {
             types.iter().copied().zip(out.iter_mut()).collect();
 
         if let Some(bits) = self.signedness {
-            for (n, (_, column)) in columns.iter_mut().filter(|(t, _)| t.has_sign()).enumerate() {
-                column.unsigned = Some(bit_be(bits, n));
-            }
+            signedness(&mut columns, bits);
         }
         if let Some(bits) = self.visibility {
             for (n, (_, column)) in columns.iter_mut().enumerate() {
@@ -253,6 +252,32 @@ impl<'a> OptionalMetadata<'a> {
             parts.push(PrimaryKeyPart { column, prefix });
         }
         Ok(Some(parts))
+    }
+}
+
+/// One bit per numeric column. 8.0.15 gives YEAR none and other releases are said to give it one, so both readings are
+/// tried and a column is decided where they agree or where the list's length leaves only one.
+fn signedness(columns: &mut Columns<'_, '_>, bits: &[u8]) {
+    let count = |of: fn(ColumnType) -> bool| columns.iter().filter(|(t, _)| of(*t)).count();
+    let numeric = count(ColumnType::has_sign);
+    let years = count(|t| t == ColumnType::Year);
+    let fits = |n: usize| n.div_ceil(8) == bits.len();
+    let (without, with) = (fits(numeric), fits(numeric.saturating_add(years)));
+    let (mut index, mut years_before) = (0usize, 0usize);
+    for (column, metadata) in columns.iter_mut() {
+        if *column == ColumnType::Year {
+            years_before = years_before.saturating_add(1);
+        }
+        if column.has_sign() {
+            let plain = bit_be(bits, index);
+            let shifted = bit_be(bits, index.saturating_add(years_before));
+            metadata.unsigned = match (without, with) {
+                (true, false) => Some(plain),
+                (false, true) => Some(shifted),
+                _ => (plain == shifted).then_some(plain),
+            };
+            index = index.saturating_add(1);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub use binary::append_text;
 pub use text::append_server_text;
 
 /// The server refuses documents nested deeper than 100; a little more does no harm and keeps the stack small.
-const DEPTH_MAX: u8 = 128;
+const DEPTH_MAX: u8 = 110;
 
 /// Appends text quoted and escaped: `"`, `\` and characters below space, nothing else.
 fn push_quoted(out: &mut String, text: &str) {

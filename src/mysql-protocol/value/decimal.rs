@@ -6,8 +6,9 @@ use super::number::wrong_length;
 use crate::column::{decimal_bytes, digit_bytes};
 use crate::error::{DecodeError, Result};
 
-/// The most digits a DECIMAL has, plus room for a last group.
-const DIGITS_MAX: usize = 80;
+/// The most digits of a packed value: nine groups of nine. A column has at most 65, but values inside JSON count their
+/// integer digits in whole groups and so have up to 81.
+const DIGITS_MAX: usize = 81;
 
 /// A DECIMAL as digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ struct Groups<'a> {
 impl<'a> Groups<'a> {
     fn new(cell: &'a [u8], precision: u8, scale: u8) -> Result<(bool, Self)> {
         let integer = match precision.checked_sub(scale) {
-            Some(integer) if precision <= 65 => integer,
+            Some(integer) if usize::from(precision) <= DIGITS_MAX => integer,
             _ => return Err(wrong_length("DECIMAL", cell)),
         };
         let negative = match cell.first() {

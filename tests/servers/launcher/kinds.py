@@ -16,6 +16,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import uuid
+import zlib
 
 from . import Failure, packages
 
@@ -137,7 +138,12 @@ class MySql(Server):
                  f"--lc-messages-dir={server / 'share'}", f"--init-file={script}", *self.as_root()], log)
             (folder / "data" / "auto.cnf").unlink()
 
-        return packages.once(packages.DEPS / "servers" / f"{self.kind}-data-{self.version}", fill) / "data"
+        return packages.once(self.template_path(), fill) / "data"
+
+    def template_path(self):
+        """Named after what is put into the folder, so that a change of the users makes a new one."""
+        stamp = zlib.crc32("".join(self.users).encode())
+        return packages.DEPS / "servers" / f"{self.kind}-data-{self.version}-{stamp:08x}"
 
     def as_root(self):
         return ["--user=root"] if ROOT else []
@@ -209,7 +215,7 @@ class MariaDb(MySql):
             run([initialise, "--no-defaults", f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal",
                  "--skip-test-db", f"--extra-file={users}", *self.as_root()], log)
 
-        return packages.once(packages.DEPS / "servers" / f"{self.kind}-data-{self.version}", fill) / "data"
+        return packages.once(self.template_path(), fill) / "data"
 
     def prepare(self, servers):
         super().prepare(servers)
@@ -365,7 +371,10 @@ class Kafka(Server):
 
 
 def new_cluster_id():
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    while True:
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not name.startswith("-"):  # an option to the storage tool
+            return name
 
 
 class Connect(Server):

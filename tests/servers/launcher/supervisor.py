@@ -50,6 +50,13 @@ class Ports:
                 return port
         raise Failure(f"no free port between {PORTS.start} and {PORTS.stop - 1}")
 
+    def is_free(self, port):
+        """Whether nobody listens on the port and no launcher has claimed it."""
+        if not self.claim(port):
+            return False
+        self.claims.pop().close()
+        return True
+
     def claim(self, port):
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:

@@ -1,0 +1,9 @@
+-- Binary columns as hexadecimal text, with schemas
+CREATE DATABASE compat CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci;
+USE compat;
+CREATE TABLE bins (id INT PRIMARY KEY, b BINARY(8), vb VARBINARY(64), tb TINYBLOB, bl BLOB, mb MEDIUMBLOB, lb LONGBLOB, cb CHAR(5) CHARACTER SET binary, bits BIT(12), nb BINARY(4) NOT NULL DEFAULT 'ab');
+CREATE TABLE keyed (id BINARY(4) PRIMARY KEY, v INT);
+INSERT INTO bins VALUES (1,'','','','','','','',b'0','');
+INSERT INTO bins VALUES (2,x'0001027F80FEFF00',x'DEADBEEF',x'00',x'FFFFFF',x'0A0D',x'C3A4',x'4142430000',b'101010101010',x'01020304');
+INSERT INTO bins (id) VALUES (3);
+INSERT INTO keyed VALUES (x'00000001',1),('text',2);

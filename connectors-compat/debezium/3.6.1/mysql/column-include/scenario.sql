@@ -1,0 +1,24 @@
+USE compat;
+INSERT INTO people VALUES (3,'Bob','bob@example.org','+1 556','4222222222222','s2','another note','1991-01-01',200,x'FF'),(4,'Çem','cem@example.org','+90','','','ünïcödé note over ten','1992-01-01',0,'');
+INSERT INTO people (id,phone) VALUES (5,'0');
+UPDATE people SET name='Anna', salary=101 WHERE id=1;
+UPDATE people SET secret='changed only' WHERE id=3;
+UPDATE people SET email=NULL, card=NULL WHERE id=4;
+UPDATE people SET note=NULL WHERE id=2;
+DELETE FROM people WHERE id IN (2,5);
+INSERT INTO places VALUES (3,'park','y'),(4,NULL,'z'),(5,'',''),(6,'a name longer than eight','w');
+UPDATE places SET name='house' WHERE id=1;
+UPDATE places SET secret='none' WHERE id=2;
+DELETE FROM places WHERE id=3;
+
+INSERT INTO people VALUES (13,'Bob','bob@example.org','+1 556','4222222222222','s2','another note','1991-01-01',200,x'FF'),(14,'Çem','cem@example.org','+90','','','ünïcödé note over ten','1992-01-01',0,'');
+INSERT INTO people (id,phone) VALUES (15,'0');
+UPDATE people SET name='Anna', salary=101 WHERE id=1;
+UPDATE people SET secret='changed only' WHERE id=3;
+UPDATE people SET email=NULL, card=NULL WHERE id=4;
+UPDATE people SET note=NULL WHERE id=2;
+DELETE FROM people WHERE id IN (2,5);
+INSERT INTO places VALUES (13,'park','y'),(14,NULL,'z'),(15,'',''),(16,'a name longer than eight','w');
+UPDATE places SET name='house' WHERE id=1;
+UPDATE places SET secret='none' WHERE id=2;
+DELETE FROM places WHERE id=3;

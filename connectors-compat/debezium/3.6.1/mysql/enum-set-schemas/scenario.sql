@@ -1,0 +1,12 @@
+USE compat;
+INSERT INTO choices VALUES (11,'small','a','größe','ä','it''s','','','',''),(12,'large','c','日本','ü','"dq"','read,write,execute','x,y,z','ä,ß','only');
+INSERT INTO choices (id) VALUES (13);
+INSERT INTO choices VALUES (14,'medium','b','€','ö','back\\slash','write','y','ß',NULL),(15,2,3,1,1,4,5,3,3,1),(16,'LARGE','A','€','Ä',' lead','execute,read','z,y','ß,ä','ONLY');
+SET sql_mode = '';
+INSERT INTO choices (id,e,en) VALUES (17,'nonsense','nonsense');
+UPDATE choices SET e='medium', s='execute' WHERE id IN (1,11);
+UPDATE choices SET e=NULL, eu=NULL, s=NULL, sl=NULL WHERE id IN (2,12);
+DELETE FROM choices WHERE id IN (13,14);
+INSERT INTO keyed VALUES ('three',3,3),('one',2,4);
+UPDATE keyed SET v=v+1 WHERE e='two';
+DELETE FROM keyed WHERE e='one' AND n=1;

@@ -1,0 +1,12 @@
+USE compat;
+INSERT INTO docs VALUES (11,NULL,'{}'),(12,'[]','null'),(13,'{"a": 1, "b": [true, false, null], "c": {"d": "e"}}','"text"');
+INSERT INTO docs VALUES (14,'0','-1'),(15,'32767','32768'),(16,'-32768','-32769'),(17,'2147483647','2147483648'),(18,'-2147483648','-2147483649');
+INSERT INTO docs VALUES (19,'9223372036854775807','18446744073709551615'),(20,'-9223372036854775808','1.5'),(21,'0.1','-2.5e-10'),(22,'1e100','3.0');
+INSERT INTO docs VALUES (23,'true','false'),(24,'"quote \\" back \\\\ slash"','"newline \\n tab \\t"'),(25,'"grüße 😀 漢字"','{"ключ": "значение"}');
+INSERT INTO docs VALUES (26,JSON_OBJECT('d',CAST('2024-02-29' AS DATE),'t',CAST('12:34:56.5' AS TIME(1)),'dt',CAST('2024-02-29 12:34:56.123456' AS DATETIME(6))),JSON_ARRAY(CAST(123.450 AS DECIMAL(10,3)),CAST(-0.001 AS DECIMAL(5,3))));
+INSERT INTO docs VALUES (27,JSON_OBJECT('empty',JSON_OBJECT(),'list',JSON_ARRAY(JSON_ARRAY(),JSON_ARRAY(1,JSON_ARRAY(2)))),JSON_ARRAY(1,'two',3.5,NULL,TRUE));
+INSERT INTO docs VALUES (28,JSON_OBJECT('long',REPEAT('x',200)),JSON_OBJECT('zz',1,'a',2,'mm',3,'bbb',4));
+INSERT INTO docs VALUES (29,JSON_ARRAY(REPEAT('y',70000)),'1');
+UPDATE docs SET j='{"changed": true}' WHERE id IN (1,11);
+UPDATE docs SET j=JSON_SET(j,'$.a',2), jn='[1]' WHERE id IN (3,13);
+DELETE FROM docs WHERE id IN (12,29);

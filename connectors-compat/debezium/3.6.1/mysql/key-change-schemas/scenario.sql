@@ -1,0 +1,15 @@
+USE compat;
+UPDATE single SET id=101 WHERE id=1;
+UPDATE single SET id=102, v='two again' WHERE id=2;
+UPDATE single SET v='same key' WHERE id=3;
+UPDATE single SET id=id+1000;
+UPDATE pair SET a=11 WHERE a=1;
+UPDATE pair SET b='z', a=12 WHERE a=2;
+UPDATE uniq SET b=11 WHERE a=1;
+UPDATE uniq SET a=3 WHERE a=2;
+DELETE FROM single WHERE id=1101;
+DELETE FROM pair;
+DELETE FROM uniq WHERE a=1;
+INSERT INTO single VALUES (1,'back');
+REPLACE INTO single VALUES (1,'replaced');
+INSERT INTO single VALUES (1,'dup') ON DUPLICATE KEY UPDATE id=5, v='moved';

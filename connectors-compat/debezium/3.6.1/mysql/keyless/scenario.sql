@@ -1,0 +1,10 @@
+USE compat;
+INSERT INTO heap VALUES (2,'two',2.5),(3,'three',3.5),(3,'three',3.5);
+UPDATE heap SET b='changed' WHERE a=1;
+UPDATE heap SET a=a+10 WHERE a>1;
+DELETE FROM heap WHERE a IS NULL;
+DELETE FROM heap WHERE a=13;
+INSERT INTO nullable_unique VALUES (3,3),(NULL,4);
+UPDATE nullable_unique SET a=30 WHERE a=3;
+UPDATE nullable_unique SET b=5 WHERE b=4;
+DELETE FROM nullable_unique;

@@ -1,0 +1,10 @@
+USE compat;
+INSERT INTO with_key VALUES (3,'eu',3,3),(4,'us',4,4),(5,'af',5,5);
+UPDATE with_key SET v=v+1 WHERE id<4;
+UPDATE with_key SET region='as' WHERE id=4;
+UPDATE with_key SET id=50 WHERE id=5;
+DELETE FROM with_key WHERE id IN (1,4);
+INSERT INTO no_key VALUES ('eu',3,3),('us',NULL,4);
+UPDATE no_key SET v=v+10;
+UPDATE no_key SET code=30 WHERE code=3;
+DELETE FROM no_key WHERE region='eu';

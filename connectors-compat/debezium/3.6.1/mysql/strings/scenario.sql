@@ -1,0 +1,12 @@
+USE compat;
+INSERT INTO strings VALUES (11,'','','','','','','','','','','','','','','','','');
+INSERT INTO strings VALUES (12,'abc  ','grüße, "quoted" \\ back','tiny','line 1\nline 2\ttab','medium 😀','long € 漢字','crème brûlée €','Привет','Ωmega','😀 pair','数','日本語','中文','日本','한국어','plain','Bin');
+INSERT INTO strings (id) VALUES (13);
+INSERT INTO strings (id,v,tx) VALUES (14,'null\0byte','bell \b and \Z sub'),(15,'</script>&<>it''s','\\u0041 is not A'),(16,REPEAT('x',100),REPEAT('long text ',100));
+INSERT INTO strings (id,c,v) VALUES (17,' lead','trail  '),(18,'ÀÉÎÕÜ','combining é');
+UPDATE strings SET v='changed 変更', latin='ÿþ', cyr='Ёё', gb='变更' WHERE id IN (2,12);
+UPDATE strings SET c=NULL, v=NULL, tx=NULL WHERE id IN (1,11);
+DELETE FROM strings WHERE id IN (13,14);
+INSERT INTO keyed VALUES ('"q"','c','3'),('back\\slash','d','4'),('','','5');
+UPDATE keyed SET v='6' WHERE k='ключ 😀';
+DELETE FROM keyed WHERE k='"q"';

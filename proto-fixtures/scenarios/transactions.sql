@@ -1,0 +1,20 @@
+-- Transactions over several tables, rolled back parts, changed keys, statement texts, partial row images.
+CREATE DATABASE fx; USE fx;
+CREATE DATABASE fx2;
+CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(20), n INT UNSIGNED);
+CREATE TABLE fx2.b (id BIGINT UNSIGNED PRIMARY KEY, a INT, t TEXT);
+BEGIN; INSERT INTO a VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3); INSERT INTO fx2.b VALUES (10, 1, 'x'), (18446744073709551615, 2, NULL); UPDATE a SET v = 'ONE' WHERE id = 1; DELETE FROM fx2.b WHERE id = 10; COMMIT;
+BEGIN; INSERT INTO a VALUES (4, 'four', 4); SAVEPOINT s; INSERT INTO a VALUES (5, 'five', 5); ROLLBACK TO s; INSERT INTO fx2.b VALUES (11, 4, 'kept'); COMMIT;
+BEGIN; INSERT INTO a VALUES (99, 'gone', 0); ROLLBACK;
+UPDATE a SET id = id + 100 WHERE id IN (2, 3);
+SET binlog_rows_query_log_events = 1;
+INSERT INTO a VALUES (6, 'six', 6) /* with its text */;
+SET binlog_rows_query_log_events = 0;
+UPDATE a, fx2.b SET a.v = 'joined', b.t = 'joined' WHERE a.id = b.a;
+SET binlog_row_image = MINIMAL;
+INSERT INTO a (id, n) VALUES (7, 7); UPDATE a SET n = 70 WHERE id = 7; DELETE FROM a WHERE id = 7;
+SET binlog_row_image = NOBLOB;
+UPDATE fx2.b SET a = 5 WHERE id = 11;
+SET binlog_row_image = FULL;
+UPDATE fx2.b SET a = 6, t = 'again' WHERE id = 11;
+FLUSH TABLES;

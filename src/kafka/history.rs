@@ -1,0 +1,327 @@
+//! Schema history in a Kafka topic of its own (`schema.history.internal.kafka.*`): one partition, kept without
+//! end, null keys, one JSON document a record.
+//!
+//! Its clients have settings of their own (`schema.history.internal.producer.*`, `.consumer.*`), independent of
+//! the worker's. Documents are text here.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use engine::{
+    error::{Failure, TaskError},
+    port::{SchemaHistory, SchemaHistoryOpener},
+};
+use futures_util::future::BoxFuture;
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    producer::{FutureProducer, FutureRecord},
+    util::Timeout,
+};
+use tokio::sync::OnceCell;
+
+use crate::{
+    client::{LogContext, without_prefix},
+    cluster::{Cluster, NewTopic, Refusal, creation_failed},
+    settings::{Problem, ProblemKind, Role, Settings},
+    topics::blocking,
+};
+
+const PREFIX: &str = "schema.history.internal.";
+const CLASS: &str = "io.debezium.storage.kafka.history.KafkaSchemaHistory";
+
+/// Settings of one history, checked.
+#[derive(Debug, Clone)]
+struct HistoryConfig {
+    topic: String,
+    producer: Settings,
+    consumer: Settings,
+    admin: Settings,
+    poll_interval: Duration,
+    attempts: u32,
+    query_timeout: Duration,
+}
+
+impl HistoryConfig {
+    fn parse(config: &BTreeMap<String, String>) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let required = |name: &str, problems: &mut Vec<Problem>| match config.get(&format!("{PREFIX}{name}")) {
+            Some(value) if !value.trim().is_empty() => value.trim().to_owned(),
+            _ => {
+                let text = "A value is required".to_owned();
+                problems.push(Problem { key: format!("{PREFIX}{name}"), kind: ProblemKind::Invalid, text });
+                String::new()
+            }
+        };
+        let number = |name: &str, default: u64, problems: &mut Vec<Problem>| {
+            let key = format!("{PREFIX}{name}");
+            match config.get(&key).map_or(Ok(default), |value| value.trim().parse::<u64>()) {
+                Ok(n) => n,
+                Err(_) => {
+                    let text = "A whole number of at least 0 is expected".to_owned();
+                    problems.push(Problem { key, kind: ProblemKind::Invalid, text });
+                    default
+                }
+            }
+        };
+        let topic = required("kafka.topic", &mut problems);
+        let servers = required("kafka.bootstrap.servers", &mut problems);
+        let poll_interval = Duration::from_millis(number("kafka.recovery.poll.interval.ms", 100, &mut problems));
+        let attempts = number("kafka.recovery.attempts", 100, &mut problems).clamp(1, u64::from(u32::MAX)) as u32;
+        let query_timeout = Duration::from_millis(number("kafka.query.timeout.ms", 3000, &mut problems).max(1));
+        let server = config.get("topic.prefix").map_or("", String::as_str);
+        let client_id = format!("{server}-schemahistory");
+        let mut client = |role: Role, prefix: &str, base: &[(&str, &str)]| {
+            let mut java = BTreeMap::from([
+                ("bootstrap.servers".to_owned(), servers.clone()),
+                ("client.id".to_owned(), client_id.clone()),
+            ]);
+            java.extend(base.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+            let mut own = without_prefix(config, prefix);
+            if role == Role::Admin {
+                // As Debezium: the admin client is configured with the producer's settings, security above all.
+                own.retain(|key, _| crate::settings::is_client_key(Role::Admin, key));
+            }
+            java.extend(own);
+            Settings::translate(role, &java).map_err(|found| {
+                problems.extend(found.into_iter().map(|p| Problem { key: format!("{prefix}{}", p.key), ..p }));
+            })
+        };
+        let producer = client(
+            Role::Producer,
+            "schema.history.internal.producer.",
+            &[("delivery.timeout.ms", "120000"), ("linger.ms", "0")],
+        );
+        let consumer = client(
+            Role::Consumer,
+            "schema.history.internal.consumer.",
+            &[("group.id", &client_id), ("auto.offset.reset", "earliest")],
+        );
+        let admin = client(Role::Admin, "schema.history.internal.producer.", &[]);
+        match (producer, consumer, admin) {
+            (Ok(mut producer), Ok(mut consumer), Ok(admin)) if problems.is_empty() => {
+                producer.bound_queue(4 << 20);
+                consumer.put("enable.partition.eof", "true");
+                consumer.put("enable.auto.commit", "false");
+                consumer.bound_fetch(4 << 20);
+                Ok(Self { topic, producer, consumer, admin, poll_interval, attempts, query_timeout })
+            }
+            _ => {
+                // The admin client repeats the producer's mistakes.
+                problems.dedup();
+                Err(problems)
+            }
+        }
+    }
+}
+
+/// Checks a connector's schema-history settings; texts per key.
+pub fn check(config: &BTreeMap<String, String>) -> Vec<Problem> {
+    HistoryConfig::parse(config).err().unwrap_or_default()
+}
+
+/// Opens histories in Kafka.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KafkaHistories;
+
+impl SchemaHistoryOpener for KafkaHistories {
+    fn open(&self, connector: &str, config: &BTreeMap<String, String>) -> Result<Arc<dyn SchemaHistory>, TaskError> {
+        let class = config.get("schema.history.internal").map_or(CLASS, |class| class.trim());
+        if class != CLASS {
+            return Err(TaskError::definite(format!("schema.history.internal: {class} is not built in; use {CLASS}")));
+        }
+        let config = HistoryConfig::parse(config).map_err(|problems| {
+            let mut failure =
+                Failure::new(format!("The schema history settings of connector {connector} cannot be used"));
+            failure.causes.extend(problems.iter().map(ToString::to_string));
+            TaskError::Definite(failure)
+        })?;
+        Ok(Arc::new(KafkaSchemaHistory { config: Arc::new(config), producer: OnceCell::new() }))
+    }
+}
+
+/// One history.
+pub struct KafkaSchemaHistory {
+    config: Arc<HistoryConfig>,
+    /// Made at the first append: most starts only read.
+    producer: OnceCell<FutureProducer<LogContext>>,
+}
+
+impl fmt::Debug for KafkaSchemaHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSchemaHistory").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl HistoryConfig {
+    fn partitions(&self, cluster: &Cluster) -> Result<Option<i32>, TaskError> {
+        // Connecting takes its time once; the query timeout is for the answer.
+        cluster.reach(self.query_timeout.max(Duration::from_secs(30)))?;
+        let found = cluster.partitions(&self.topic).map_err(|refusal| {
+            refusal.into_error(format!("The schema history topic '{}' cannot be looked at", self.topic))
+        })?;
+        match found {
+            Some(n) if n > 1 => {
+                tracing::warn!(
+                    "The schema history topic '{}' has {n} partitions; only partition 0 is used",
+                    self.topic
+                );
+                Ok(found)
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn create(&self) -> Result<(), TaskError> {
+        let cluster = Cluster::open(&self.admin)?;
+        if self.partitions(&cluster)?.is_some() {
+            return Ok(());
+        }
+        let configs =
+            [("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")];
+        let topic = NewTopic {
+            name: self.topic.clone(),
+            partitions: 1,
+            replication: -1,
+            configs: configs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        };
+        cluster.create(&topic).map_err(|refusal| {
+            refusal.into_error(format!(
+                "Creation of the schema history topic {topic} failed, please create the topic manually"
+            ))
+        })?;
+        tracing::info!("Schema history topic '{topic}' created");
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Option<Vec<String>>, TaskError> {
+        let cluster = Cluster::open(&self.admin)?;
+        if self.partitions(&cluster)?.is_none() {
+            return Ok(None);
+        }
+        let consumer: BaseConsumer<LogContext> =
+            self.consumer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))?;
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(&self.topic, 0, Offset::Beginning).map_err(|e| creation_failed(&e))?;
+        consumer.assign(&from).map_err(|e| creation_failed(&e))?;
+        let (mut documents, mut empty, mut last) = (Vec::new(), 0, None);
+        // Connecting and the first fetch are not held against the attempts.
+        let patience = Instant::now() + Duration::from_secs(10);
+        loop {
+            match consumer.poll(self.poll_interval.max(Duration::from_millis(1))) {
+                Some(Ok(message)) => {
+                    empty = 0;
+                    let Some(bytes) = message.payload() else { continue };
+                    match std::str::from_utf8(bytes) {
+                        Ok(text) => documents.push(text.to_owned()),
+                        Err(_) => {
+                            return Err(TaskError::definite(format!(
+                                "The record at offset {} of the schema history topic '{}' is no text; the topic belongs to \
+                                 something else or is damaged",
+                                message.offset(),
+                                self.topic
+                            )));
+                        }
+                    }
+                }
+                // We began at the beginning: the first end is the end of what was there.
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(documents)),
+                Some(Err(error)) => last = Some(error),
+                None if Instant::now() < patience => {}
+                None => empty += 1,
+            }
+            if empty > self.attempts {
+                let failure = Failure::new(
+                    "The database schema history couldn't be recovered. Consider to increase the value for \
+                     schema.history.internal.kafka.recovery.poll.interval.ms",
+                );
+                return Err(TaskError::Transient(match last {
+                    Some(error) => failure.caused_by(error),
+                    None => failure,
+                }));
+            }
+        }
+    }
+}
+
+impl SchemaHistory for KafkaSchemaHistory {
+    fn ensure(&self) -> BoxFuture<'_, Result<(), TaskError>> {
+        let config = self.config.clone();
+        Box::pin(blocking(move || config.create()))
+    }
+
+    fn read(&self) -> BoxFuture<'_, Result<Option<Vec<String>>, TaskError>> {
+        let config = self.config.clone();
+        Box::pin(blocking(move || config.read()))
+    }
+
+    fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
+        Box::pin(async move {
+            let make = || async {
+                self.config.producer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))
+            };
+            let producer = self.producer.get_or_try_init(make).await?;
+            let record: FutureRecord<'_, [u8], str> = FutureRecord {
+                topic: &self.config.topic,
+                partition: Some(0),
+                payload: Some(document),
+                key: None,
+                timestamp: None,
+                headers: None,
+            };
+            match producer.send(record, Timeout::Never).await {
+                Ok(_) => Ok(()),
+                Err((error, _)) => Err(Refusal::of(&error).into_error(format!(
+                    "A schema change could not be recorded in the schema history topic '{}'",
+                    self.config.topic
+                ))),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn settings_of_a_history() {
+        let config = HistoryConfig::parse(&map(&[
+            ("topic.prefix", "srv"),
+            ("schema.history.internal.kafka.topic", "h"),
+            ("schema.history.internal.kafka.bootstrap.servers", "b:9092"),
+            ("schema.history.internal.producer.compression.type", "gzip"),
+            ("schema.history.internal.producer.security.protocol", "SSL"),
+            ("schema.history.internal.consumer.security.protocol", "SSL"),
+        ]))
+        .unwrap_or_else(|p| panic!("{p:?}"));
+        assert_eq!(config.producer.get("client.id"), Some("srv-schemahistory"));
+        assert_eq!(config.producer.get("compression.type"), Some("gzip"));
+        assert_eq!(config.admin.get("security.protocol"), Some("ssl"));
+        assert_eq!((config.topic.as_str(), config.attempts), ("h", 100));
+    }
+
+    #[test]
+    fn mistakes_are_named_by_key() {
+        let problems = check(&map(&[
+            ("schema.history.internal.kafka.topic", "h"),
+            ("schema.history.internal.kafka.recovery.attempts", "many"),
+            ("schema.history.internal.producer.acks", "9"),
+        ]));
+        let keys: Vec<_> = problems.iter().map(|p| p.key.trim_start_matches(PREFIX)).collect();
+        assert!(keys.contains(&"kafka.bootstrap.servers") && keys.contains(&"kafka.recovery.attempts"), "{keys:?}");
+        assert!(keys.contains(&"producer.acks"), "{keys:?}");
+        let opened = KafkaHistories
+            .open("c", &map(&[("schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory")]));
+        assert!(opened.is_err_and(|e| e.to_string().contains("FileSchemaHistory is not built in")));
+    }
+}

@@ -1,0 +1,87 @@
+//! Topics as any consumer sees them.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+};
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+fn consumer(bootstrap: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "test-reader")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("check.crcs", "true")
+        .create()
+        .expect("a consumer")
+}
+
+/// Names and partition counts of all topics.
+pub fn list(bootstrap: &str) -> Vec<(String, usize)> {
+    let metadata = consumer(bootstrap).fetch_metadata(None, Duration::from_secs(20)).expect("metadata");
+    metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
+}
+
+/// All records of a topic, by partition and offset; none when there is no such topic.
+pub fn read(bootstrap: &str, topic: &str) -> Vec<Record> {
+    let consumer = consumer(bootstrap);
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(20)).expect("metadata");
+    let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32);
+    let mut list = TopicPartitionList::new();
+    let mut left = 0i64;
+    let mut ends = Vec::new();
+    for partition in 0..partitions {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(20)).expect("watermarks");
+        list.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");
+        ends.push(high);
+        left += i64::from(high > low);
+    }
+    let mut records = Vec::new();
+    if left == 0 {
+        return records;
+    }
+    consumer.assign(&list).expect("assigned");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut open: Vec<bool> = (0..partitions).map(|p| ends[p as usize] > 0).collect();
+    while open.iter().any(|open| *open) {
+        assert!(Instant::now() < deadline, "topic {topic} cannot be read to its end");
+        if let Some(message) = consumer.poll(Duration::from_millis(200)) {
+            let message = message.expect("a record");
+            let headers = message.headers().map(|headers| {
+                headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
+            });
+            records.push(Record {
+                topic: topic.to_owned(),
+                partition: message.partition(),
+                offset: message.offset(),
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().map(<[u8]>::to_vec),
+                headers: headers.unwrap_or_default(),
+            });
+        }
+        // Transaction markers take offsets too: the position tells where the reader is.
+        let position = consumer.position().expect("a position");
+        for element in position.elements_for_topic(topic) {
+            if let Offset::Offset(offset) = element.offset() {
+                let partition = element.partition() as usize;
+                open[partition] = offset < ends[partition];
+            }
+        }
+    }
+    records.sort_by_key(|record| (record.partition, record.offset));
+    records
+}

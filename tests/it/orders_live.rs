@@ -104,18 +104,21 @@ struct Servers {
     launcher: Option<Child>,
     kafka: String,
     redis: String,
+    /// URL of a database to generate into.
+    mysql: String,
 }
 
 impl Servers {
     fn start(folder: &Path) -> Self {
-        if let (Ok(kafka), Ok(redis)) = (std::env::var("ORDERS_LIVE_KAFKA"), std::env::var("ORDERS_LIVE_REDIS")) {
-            return Self { launcher: None, kafka, redis };
+        let given = ["ORDERS_LIVE_KAFKA", "ORDERS_LIVE_REDIS", "ORDERS_LIVE_MYSQL"].map(std::env::var);
+        if let [Ok(kafka), Ok(redis), Ok(mysql)] = given {
+            return Self { launcher: None, kafka, redis, mysql };
         }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut launcher = Command::new(root.join("tests/servers/servers"))
             .args(["run", "--dir"])
             .arg(folder)
-            .args(["kafka", "redis"])
+            .args(["kafka", "redis", "mysql8"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -127,6 +130,7 @@ impl Servers {
         Self {
             kafka: text("kafka", "bootstrap"),
             redis: text("redis", "url").trim_end_matches('/').to_owned(),
+            mysql: format!("mysql://cdc:cdc@127.0.0.1:{}/pipelines_generated", servers["mysql8"]["port"]),
             launcher: Some(launcher),
         }
     }
@@ -533,6 +537,44 @@ fn stop(mut process: Process) {
     }
 }
 
+/// The generator's tables hold what it says, complete and incomplete orders as asked for.
+fn generated(world: &World) {
+    let settings =
+        pipelines::runtime::settings::MysqlSettings { url: world.servers.mysql.as_str().into(), ..Default::default() };
+    let load = pipelines::generate::OrdersLoad {
+        orders: 2_500,
+        lines: 4_700,
+        rate: 2_000.0,
+        changes: Some(300),
+        ..Default::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    runtime.block_on(async {
+        use mysql_async::prelude::Queryable;
+        let (options, database) = settings.options().expect("a valid URL");
+        let mut connection = mysql_async::Conn::new(options).await.expect("MySQL");
+        connection.query_drop(format!("DROP DATABASE IF EXISTS {database}")).await.expect("drops");
+        let mut output = Vec::new();
+        let made =
+            pipelines::generate::orders(&settings, &load, &Shutdown::new(), &mut output).await.expect("generates");
+        let query = format!(
+            "SELECT (SELECT COUNT(*) FROM {database}.orders), (SELECT COUNT(*) FROM {database}.order_details), \
+             (SELECT COUNT(*) FROM {database}.orders o WHERE o.num_products <= \
+              (SELECT COUNT(DISTINCT d.product_id) FROM {database}.order_details d WHERE d.order_id = o.id))"
+        );
+        let (orders, lines, complete): (u64, u64, u64) =
+            connection.query_first(query).await.expect("counts").expect("a row");
+        assert_eq!(made.orders + made.lines - made.deletes, orders + lines, "rows as told");
+        assert!(made.orders > 2_550 && made.lines > 4_800 && made.updates > 20 && made.deletes > 0, "{made:?}");
+        assert!(complete * 10 > orders * 8 && complete < orders, "{complete} of {orders} complete");
+        let output = String::from_utf8(output).expect("text");
+        assert!(output.contains("2500 orders with 4700 lines inserted"), "{output}");
+        connection.query_drop(format!("DROP DATABASE {database}")).await.expect("drops");
+        connection.disconnect().await.expect("leaves");
+    });
+    tell("generator: tables as told");
+}
+
 fn scenario() {
     let folder = tempfile::Builder::new().prefix("orders-live").tempdir().expect("folder");
     // Kept when something fails, for its logs.
@@ -546,6 +588,7 @@ fn scenario() {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &servers.kafka);
     let world = World { servers, folder: path.clone(), prefix: prefix.clone(), client };
+    generated(&world);
     for db in [8, 9] {
         let mut redis = world.redis();
         let _: () = redis::pipe().cmd("SELECT").arg(db).cmd("FLUSHDB").exec(&mut redis).expect("empties");
@@ -644,7 +687,7 @@ fn scenario() {
     stop(first);
     stop(second);
     let total = |announced: &BTreeMap<String, Vec<Value>>| announced.values().map(Vec::len).sum::<usize>();
-    let again = world.spawn("first", None);
+    let mut running = Some(world.spawn("first", None));
     wait(Duration::from_secs(5));
     world.wait_caught_up(Duration::from_secs(30));
     assert_eq!(total(&world.announced()), total(&announced));
@@ -653,10 +696,11 @@ fn scenario() {
     // Redis is emptied while the pipeline runs, then while it is stopped, then loses only the keys people read.
     for case in ["running", "stopped", "data only"] {
         let mut redis = world.redis();
-        let mut running = None;
-        if case == "stopped" {
-            let idle = world.spawn("third", None);
-            stop(idle);
+        let keys: usize = redis::cmd("DBSIZE").query(&mut redis).expect("size");
+        if case == "stopped"
+            && let Some(process) = running.take()
+        {
+            stop(process);
         }
         match case {
             "data only" => redis::cmd("FLUSHDB").exec(&mut redis).expect("emptied"),
@@ -666,19 +710,14 @@ fn scenario() {
                 }
             }
         }
-        if case == "stopped" {
-            running = Some(world.spawn("third", None));
-        }
+        running.get_or_insert_with(|| world.spawn("first", None));
         let deadline = Instant::now() + Duration::from_secs(90);
         let mut redis = world.redis();
-        while redis::cmd("DBSIZE").query::<usize>(&mut redis).expect("size") < tables.orders.len() {
+        while redis::cmd("DBSIZE").query::<usize>(&mut redis).expect("size") != keys {
             assert!(Instant::now() < deadline, "{case}: Redis is not filled again; see {}", path.display());
             wait(Duration::from_millis(200));
         }
         world.wait_caught_up(Duration::from_secs(90));
-        if let Some(child) = running {
-            stop(child);
-        }
         assert_eq!(total(&world.announced()), total(&announced), "{case}: announced again");
         world.compare(tables, &announced);
         tell(&format!("Redis emptied ({case}): filled again, nothing announced twice"));
@@ -712,6 +751,6 @@ fn scenario() {
     assert!(!String::from_utf8_lossy(&output).contains("many"), "no row values");
     world.compare(&feed.tables, &announced);
     tell("dead letters: kept, shown, replayed once each");
-    stop(again);
+    running.take().map_or_else(|| panic!("it runs"), stop);
     fs::remove_dir_all(&path).expect("cleans up");
 }

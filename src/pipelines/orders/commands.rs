@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     io::Write,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -37,10 +37,9 @@ pub(super) fn say(out: Out<'_>, line: std::fmt::Arguments<'_>) -> Result<(), Err
 /// Refused configuration only.
 pub async fn status(config: &Config, out: Out<'_>) -> Result<(), Error> {
     config.check()?;
-    let template: serde_json::Value = serde_json::from_str(CONNECTOR).unwrap_or_default();
-    let name = template.get("name").and_then(serde_json::Value::as_str).unwrap_or("mysql-source-connector");
+    let (name, _) = connector::template(&config.connect, CONNECTOR)?;
     if !config.connect.url.is_empty() {
-        match connector::state(&config.connect, name).await {
+        match connector::state(&config.connect, &name).await {
             Ok(state) => say(out, format_args!("connector {name}: {state}"))?,
             Err(error) => say(out, format_args!("connector {name}: {error}"))?,
         }
@@ -352,7 +351,15 @@ pub async fn reset(config: &Config, out: Out<'_>) -> Result<(), Error> {
     config.check()?;
     let lock = super::lock_state(config)?;
     let groups = [config.input.orders_group.as_str(), config.input.order_details_group.as_str()];
-    kafka::delete_groups(&config.kafka.client()?, &groups).await?;
+    let client = config.kafka.client()?;
+    let deadline = Instant::now() + Duration::from_secs(15);
+    loop {
+        match kafka::delete_groups(&client, &groups).await {
+            // A stopped process stays a member until its session ends, so that a restart finds its partitions.
+            Err(Error::InUse(_)) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(500)).await,
+            result => break result?,
+        }
+    }
     say(out, format_args!("offsets of {} and {} forgotten", groups[0], groups[1]))?;
     let mut book = Book::open(&config.redis, config.legacy_keys)?;
     let keys = recovery::forget_all(&mut book)?;

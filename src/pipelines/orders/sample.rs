@@ -43,6 +43,8 @@ pub async fn test(config: &Config, out: &mut (dyn Write + Send)) -> Result<(), E
         }
     }
     consumer.assign(&list)?;
+    // Topics that come into being only with the sample cannot be looked at.
+    let topics_exist = !list.elements_for_topic(topics[0]).is_empty() && !list.elements_for_topic(topics[1]).is_empty();
     let mut book = Book::open(&config.redis, config.legacy_keys)?;
     let mut mysql = generate::connect(&config.mysql).await?;
     let [order, first, second, product_a, product_b] = [(); 5].map(|()| uuid::Uuid::new_v4().to_string());
@@ -64,7 +66,7 @@ pub async fn test(config: &Config, out: &mut (dyn Write + Send)) -> Result<(), E
     let (mut seen_order, mut seen_lines, mut ready) = (false, 0, None);
     let mut at_topics = false;
     let deadline = Instant::now() + STEP;
-    while ready.is_none() && Instant::now() < deadline {
+    while (ready.is_none() || (topics_exist && !at_topics)) && Instant::now() < deadline {
         let Some(message) = next(&consumer)? else { continue };
         if message.topic() == config.output.ready_topic {
             if message.key() == Some(order.as_bytes()) {
@@ -81,8 +83,8 @@ pub async fn test(config: &Config, out: &mut (dyn Write + Send)) -> Result<(), E
             say(out, format_args!("2 Kafka: the order and both lines are in their topics"))?;
         }
     }
-    let Some(place) = ready else {
-        return Err(Error::Check(if !seen_order || seen_lines < 2 {
+    let Some(place) = ready.filter(|_| at_topics || !topics_exist) else {
+        return Err(Error::Check(if topics_exist && !at_topics {
             format!(
                 "2 Kafka: the changes did not reach their topics within {} s: look at the connector's status",
                 STEP.as_secs()
@@ -95,6 +97,9 @@ pub async fn test(config: &Config, out: &mut (dyn Write + Send)) -> Result<(), E
             )
         }));
     };
+    if !at_topics {
+        say(out, format_args!("2 Kafka: the topics of the tables were only created now; not looked at"))?;
+    }
     say(out, format_args!("3 Kafka: announced at {place}"))?;
 
     let wanted: Option<i64> = book.data().hget(format!("order_info:{order}"), "num_products")?;

@@ -102,6 +102,16 @@ impl From<redis::RedisError> for Halt {
 
 impl From<KafkaError> for Halt {
     fn from(error: KafkaError) -> Self {
+        // The group shares its partitions out anew: routine, and what was not committed is done again.
+        if let KafkaError::ConsumerCommit(
+            RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::RebalanceInProgress
+            | RDKafkaErrorCode::UnknownMemberId,
+        ) = error
+        {
+            tracing::debug!(%error, "the group changed meanwhile");
+            return Self::Again(None);
+        }
         Self::from(Error::from(error))
     }
 }

@@ -24,11 +24,11 @@ fn client() -> Result<reqwest::Client, Error> {
     reqwest::Client::builder().timeout(Duration::from_secs(90)).build().map_err(|e| Error::Connect(e.to_string()))
 }
 
-/// Looks for the connector of a template (`{"name":..,"config":{..}}`), and creates it when the settings say so.
+/// The connector's name and its file, as configured or built in.
 ///
 /// # Errors
-/// [`Error::Connect`] when the daemon does not answer, or refuses; the refusal is the daemon's text.
-pub async fn ensure(settings: &ConnectSettings, built_in: &str) -> Result<(String, Found), Error> {
+/// [`Error::Config`] for a file that cannot be read or has no name.
+pub fn template(settings: &ConnectSettings, built_in: &str) -> Result<(String, Value), Error> {
     let text = match &settings.template {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|e| Error::Config(format!("connect.template: cannot read {}: {e}", path.display())))?,
@@ -41,6 +41,15 @@ pub async fn ensure(settings: &ConnectSettings, built_in: &str) -> Result<(Strin
         .and_then(Value::as_str)
         .ok_or_else(|| Error::Config("connect.template: it has no \"name\"".into()))?
         .to_owned();
+    Ok((name, template))
+}
+
+/// Looks for the connector of a template (`{"name":..,"config":{..}}`), and creates it when the settings say so.
+///
+/// # Errors
+/// [`Error::Connect`] when the daemon does not answer, or refuses; the refusal is the daemon's text.
+pub async fn ensure(settings: &ConnectSettings, built_in: &str) -> Result<(String, Found), Error> {
+    let (name, template) = template(settings, built_in)?;
     if settings.url.is_empty() {
         return Ok((name, Found::NotAsked));
     }

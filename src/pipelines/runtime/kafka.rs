@@ -185,7 +185,7 @@ pub async fn delete_groups(client: &ClientConfig, groups: &[&str]) -> Result<(),
             Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
             Err((group, RDKafkaErrorCode::NonEmptyGroup)) => {
                 return Err(Error::InUse(format!(
-                    "group {group} still has members: stop the pipeline and wait for its session to end (10 s)"
+                    "group {group} still has members: stop every instance of the pipeline first"
                 )));
             }
             Err((group, code)) => return Err(Error::Kafka(format!("deleting group {group}: {code}"))),

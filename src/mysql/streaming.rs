@@ -173,7 +173,11 @@ impl<'s> Streamer<'s> {
         // Events at a file's start and between transactions are no progress of their own.
         self.moved |= matches!(
             event.body,
-            EventBody::Rows(_) | EventBody::TableMap(_) | EventBody::Query(_) | EventBody::Xid(_) | EventBody::XaPrepare(_)
+            EventBody::Rows(_)
+                | EventBody::TableMap(_)
+                | EventBody::Query(_)
+                | EventBody::Xid(_)
+                | EventBody::XaPrepare(_)
         );
         Ok(())
     }
@@ -327,6 +331,9 @@ impl<'s> Streamer<'s> {
             out.rows().push_row(head);
             out.count_row(data.len());
             sent += 1;
+        }
+        if sent > 0 {
+            self.progress.published_row(ordinal - 1);
         }
         self.metrics.rows_read.add(sent);
         match op {

@@ -18,23 +18,33 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the daemon: takes the place of a Kafka Connect worker with Debezium's connectors.
-    #[command(after_help = "Example:\n  afterimage connect examples/worker.properties\n  afterimage connect worker.properties \
+    #[command(
+        after_help = "Example:\n  afterimage connect examples/worker.properties\n  afterimage connect worker.properties \
                             examples/mysql-src-connector.json\n\nExit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong \
-                            usage, 3 configuration refused.")]
+                            usage, 3 configuration refused."
+    )]
     Connect(ConnectArgs),
     /// Prints what is in binlog files as JSON lines; needs neither a server nor Kafka.
-    #[command(after_help = "Example:\n  afterimage decode /var/lib/mysql/binlog.000042 | jq 'select(.table == \"shop.orders\")'")]
+    #[command(
+        after_help = "Example:\n  afterimage decode /var/lib/mysql/binlog.000042 | jq 'select(.table == \"shop.orders\")'"
+    )]
     Decode(DecodeArgs),
     /// Runs one of the bundled pipelines, or looks after it.
-    #[command(after_help = "Example:\n  afterimage pipeline orders --config examples/pipelines/orders.toml\n  afterimage pipeline \
-                            orders status")]
+    #[command(
+        after_help = "Example:\n  afterimage pipeline orders --config examples/pipelines/orders.toml\n  afterimage pipeline \
+                            orders status"
+    )]
     Pipeline(PipelineArgs),
     /// Makes sample data and load.
-    #[command(after_help = "Example:\n  afterimage generate orders --mysql mysql://admin:admin@localhost:3306/project_db --count \
-                            25000 --lines 47000")]
+    #[command(
+        after_help = "Example:\n  afterimage generate orders --mysql mysql://admin:admin@localhost:3306/project_db --count \
+                            25000 --lines 47000"
+    )]
     Generate(GenerateArgs),
     /// Shows and moves the positions of connectors.
-    #[command(after_help = "Example:\n  afterimage offsets show mysql-source-connector --worker examples/worker.properties")]
+    #[command(
+        after_help = "Example:\n  afterimage offsets show mysql-source-connector --worker examples/worker.properties"
+    )]
     Offsets(OffsetsArgs),
     /// Prints completions for a shell.
     #[command(after_help = "Example:\n  afterimage completions bash > /etc/bash_completion.d/afterimage")]
@@ -129,7 +139,12 @@ pub struct GenerateArgs {
     /// For which pipeline: orders.
     pub name: String,
     /// The database to fill, as mysql://user:password@host:port/database.
-    #[arg(long, value_name = "URL", default_value = "mysql://admin:admin@127.0.0.1:3306/project_db", env = "AFTERIMAGE_MYSQL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "mysql://admin:admin@127.0.0.1:3306/project_db",
+        env = "AFTERIMAGE_MYSQL"
+    )]
     pub mysql: String,
     /// Orders to insert at once.
     #[arg(long, value_name = "N", default_value_t = 25_000)]

@@ -21,13 +21,8 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<(), Failed> {
     let failed = |error: ::connect::error::StartError| Failed::new(error.exit_code(), error.to_string());
     let worker = WorkerConfig::load(&args.worker).map_err(failed)?;
     let plugins: Vec<Arc<dyn ConnectorPlugin>> = vec![Arc::new(MySqlPlugin)];
-    let daemon = Daemon {
-        worker,
-        plugins,
-        cluster: Arc::new(KafkaCluster::default()),
-        loggers,
-        connector_files: args.connectors.clone(),
-    };
+    let daemon =
+        Daemon { worker, plugins, cluster: Arc::new(KafkaCluster), loggers, connector_files: args.connectors.clone() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -47,9 +47,9 @@ fn print(path: &Path, out: &mut impl Write) -> Result<(), Failed> {
         }
         reader.feed(buffer.get(..read).unwrap_or(&[]));
         while let Some(event) = reader.poll().map_err(broken)? {
-            let line = printer
-                .describe(event.at, &event.event)
-                .map_err(|error| Failed::new(1, format!("{name}: the event at byte {} cannot be read: {error}", event.at)))?;
+            let line = printer.describe(event.at, &event.event).map_err(|error| {
+                Failed::new(1, format!("{name}: the event at byte {} cannot be read: {error}", event.at))
+            })?;
             serde_json::to_writer(&mut *out, &line)
                 .map_err(std::io::Error::from)
                 .and_then(|()| out.write_all(b"\n"))

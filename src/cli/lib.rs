@@ -5,6 +5,7 @@ mod args;
 mod connect;
 mod decode;
 mod logs;
+mod offsets;
 mod pipeline;
 mod signals;
 
@@ -40,7 +41,7 @@ pub fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Pipeline(args) => pipeline::run(&args),
         Command::Generate(args) => pipeline::generate(&args),
-        Command::Offsets(_) => Err(Failed::new(1, "not wired yet")),
+        Command::Offsets(args) => offsets::run(&args.action),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

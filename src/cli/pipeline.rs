@@ -88,7 +88,10 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<(), Failed> {
             PipelineAction::Replay => {
                 let options = Replay { class: args.filter.clone(), dry_run: args.dry_run, ..Replay::default() };
                 let replayed = orders::replay(&config, &options, &mut out).await?;
-                println!("{} dead letters matched, {} replayed, {} passed over", replayed.matched, replayed.written, replayed.passed);
+                println!(
+                    "{} dead letters matched, {} replayed, {} passed over",
+                    replayed.matched, replayed.written, replayed.passed
+                );
             }
             PipelineAction::Reset => {
                 if !args.yes && !confirmed(&config)? {
@@ -131,7 +134,10 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failed> {
     block_on(async {
         let shutdown = shutdown()?;
         let made = generate::orders(&config.mysql, &load, &shutdown, &mut std::io::stdout()).await?;
-        println!("{} orders and {} lines inserted, {} rows updated, {} deleted", made.orders, made.lines, made.updates, made.deletes);
+        println!(
+            "{} orders and {} lines inserted, {} rows updated, {} deleted",
+            made.orders, made.lines, made.updates, made.deletes
+        );
         Ok(())
     })
 }

@@ -187,9 +187,8 @@ impl<P: Position> Core<P> {
             }
             Input::SourceEnded(result) => {
                 self.source_ended = true;
-                match result {
-                    Err(error) => self.fail(now, error, out),
-                    Ok(()) => {}
+                if let Err(error) = result {
+                    self.fail(now, error, out);
                 }
             }
             Input::Control(control) => self.control(now, control, out),
@@ -259,20 +258,22 @@ impl<P: Position> Core<P> {
         let drained = self.source_ended && self.ledger.is_empty();
         let at_once = self.ending() || drained || self.control == Control::Pause;
         let interval_over = self.last_store.is_none_or(|last| now >= last + self.settings.store_interval);
-        if self.store_due() && (at_once || interval_over) {
-            if let Some(mark) = self.delivered.clone() {
-                out.push(Action::Store { seq: mark.seq, position: mark.position.clone() });
-                self.storing = Some(mark);
-                self.last_store = Some(now);
-            }
+        if self.store_due()
+            && (at_once || interval_over)
+            && let Some(mark) = self.delivered.clone()
+        {
+            out.push(Action::Store { seq: mark.seq, position: mark.position.clone() });
+            self.storing = Some(mark);
+            self.last_store = Some(now);
         }
         let publish_now = at_once && now >= self.last_publish + SPACING;
-        if self.publish_due() && (publish_now || now >= self.last_publish + self.settings.publish_interval) {
-            if let Some(mark) = self.stored.clone() {
-                out.push(Action::Publish { seq: mark.seq, position: mark.position.clone() });
-                self.publishing = Some(mark);
-                self.last_publish = now;
-            }
+        if self.publish_due()
+            && (publish_now || now >= self.last_publish + self.settings.publish_interval)
+            && let Some(mark) = self.stored.clone()
+        {
+            out.push(Action::Publish { seq: mark.seq, position: mark.position.clone() });
+            self.publishing = Some(mark);
+            self.last_publish = now;
         }
         self.maybe_exit(now, out);
     }

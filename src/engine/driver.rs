@@ -103,7 +103,8 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
         },
         now,
     );
-    let pump = Pump { core, keeper, reads, settled, reading: reading_to, metrics: task.metrics, pending: Pending::default() };
+    let pump =
+        Pump { core, keeper, reads, settled, reading: reading_to, metrics: task.metrics, pending: Pending::default() };
     let result = pump.run(reader, control).await;
     // Whatever still blocks in the client returns now.
     task.abort.store(true, Ordering::Relaxed);
@@ -354,8 +355,7 @@ impl<P: Position> Pump<P> {
             Action::Store { seq, position } => {
                 let keeper = keeper.clone();
                 let offset = position.to_offset();
-                pending.store =
-                    Some(Box::pin(async move { (seq, blocking(move || keeper.save(offset)).await) }));
+                pending.store = Some(Box::pin(async move { (seq, blocking(move || keeper.save(offset)).await) }));
             }
             Action::Publish { seq, position } => {
                 let keeper = keeper.clone();

@@ -38,10 +38,10 @@ pub(crate) struct Encoders {
 
 /// Puts a buffer back unless it has grown beyond what is worth keeping.
 pub(crate) fn give_back<T>(pool: &Pool<T>, buffer: T, size: usize) {
-    if let (true, Ok(mut pool)) = (size <= POOLED_BYTES_MAX, pool.lock()) {
-        if pool.len() < POOLED_MAX {
-            pool.push(buffer);
-        }
+    if let (true, Ok(mut pool)) = (size <= POOLED_BYTES_MAX, pool.lock())
+        && pool.len() < POOLED_MAX
+    {
+        pool.push(buffer);
     }
 }
 
@@ -107,9 +107,9 @@ impl Encoders {
             }
         }
         for (_, record) in dynamic {
-            record.encode(&self.settings, out).map_err(|error| {
-                TaskError::Definite(Failure::from_error("a record could not be converted", &error))
-            })?;
+            record
+                .encode(&self.settings, out)
+                .map_err(|error| TaskError::Definite(Failure::from_error("a record could not be converted", &error)))?;
         }
         Ok(())
     }

@@ -88,10 +88,7 @@ impl ConnectorPlugin for MySqlPlugin {
             let config = MySqlConfig::parse(&task.config).map_err(|errors| {
                 let mut failure =
                     Failure::new("Error configuring an instance of MySqlConnectorTask; check the logs for details");
-                failure.causes = errors
-                    .into_iter()
-                    .map(|(name, problem)| format!("The '{name}' value is invalid: {problem}"))
-                    .collect();
+                failure.causes = errors.into_iter().map(|(_, problem)| problem).collect();
                 TaskError::Definite(failure)
             })?;
             let history = task.history.open(&task.connector, &task.config)?;

@@ -35,12 +35,10 @@ pub(crate) fn changed_tables(sql: &str, database: &str, lexing: Lexing) -> Vec<T
     let Some((id, after)) = name(rest.iter().cloned(), sql, database) else { return Vec::new() };
     // Several tables, joins and aliases: the target is one of them, but which one is not told here.
     let next = after.map(|token| token.text(sql).to_ascii_uppercase());
-    let plain = match (verb.as_str(), next.as_deref()) {
-        ("INSERT" | "REPLACE", _) => true,
-        ("UPDATE", Some("SET")) => true,
-        ("DELETE", None | Some("WHERE" | "LIMIT" | "ORDER")) => true,
-        _ => false,
-    };
+    let plain = matches!(
+        (verb.as_str(), next.as_deref()),
+        ("INSERT" | "REPLACE", _) | ("UPDATE", Some("SET")) | ("DELETE", None | Some("WHERE" | "LIMIT" | "ORDER"))
+    );
     if plain { vec![id] } else { Vec::new() }
 }
 

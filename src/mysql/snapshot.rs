@@ -87,11 +87,9 @@ impl Snapshot<'_> {
         tokio::time::sleep(self.config.snapshot.delay).await;
         let mut client = Client::connect(self.server).await?;
         let mut link = Link::connect(self.server).await?;
-        if let Some(zone) = &self.config.connection.time_zone {
-            link.run(&format!("SET SESSION time_zone = {}", catalog::literal(zone))).await?;
-        } else {
-            link.run("SET SESSION time_zone = '+00:00'").await?;
-        }
+        // TIMESTAMP cells are points in time only in a zone that is known: they are read as UTC, whatever zone
+        // `connectionTimeZone` names, which tells a JDBC driver the same thing.
+        link.run("SET SESSION time_zone = '+00:00'").await?;
         // Rows are taken as slowly as Kafka takes records.
         link.run("SET SESSION net_write_timeout = 604800").await?;
         let (structure, lock) = self.locked_part(&mut client, &mut link).await?;
@@ -413,7 +411,7 @@ impl Snapshot<'_> {
                 Polled::Row(row) => {
                     copier.row(row, SnapshotMarker::True, out).await?;
                     *count += 1;
-                    if *count % 1024 == 0 {
+                    if (*count).is_multiple_of(1024) {
                         self.metrics.rows_read.add(1024);
                         reporter.rows(index, *count);
                     }

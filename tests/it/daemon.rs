@@ -187,7 +187,8 @@ fn exchange(port: u16, method: &str, path: &str, body: Option<&Value>) -> Option
         Some(body) => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
         None => String::new(),
     };
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r\n{head}\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r\n{head}\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     stream.write_all(body.unwrap_or_default().as_bytes()).ok()?;
     let mut answer = Vec::new();

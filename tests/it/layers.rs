@@ -18,7 +18,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "connect", "engine", "kafka", "model", "mysql", "mysql-ddl", "mysql-protocol", "pipelines", "record", "store",
+            "connect",
+            "engine",
+            "kafka",
+            "model",
+            "mysql",
+            "mysql-ddl",
+            "mysql-protocol",
+            "pipelines",
+            "record",
+            "store",
         ],
     ),
     ("afterimage", &["cli"]),
@@ -82,10 +91,8 @@ fn pure_crates_reach_no_io() {
 #[test]
 fn members_are_listed_in_layer_order() {
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("Cargo.toml");
-    let members: Vec<&str> = manifest
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("\"src/")?.strip_suffix("\","))
-        .collect();
+    let members: Vec<&str> =
+        manifest.lines().filter_map(|line| line.trim().strip_prefix("\"src/")?.strip_suffix("\",")).collect();
     let order: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).filter(|name| *name != "afterimage").collect();
     assert_eq!(members, order);
 }

@@ -104,18 +104,21 @@ struct Servers {
     launcher: Option<Child>,
     kafka: String,
     redis: String,
+    /// URL of a database to generate into.
+    mysql: String,
 }
 
 impl Servers {
     fn start(folder: &Path) -> Self {
-        if let (Ok(kafka), Ok(redis)) = (std::env::var("ORDERS_LIVE_KAFKA"), std::env::var("ORDERS_LIVE_REDIS")) {
-            return Self { launcher: None, kafka, redis };
+        let given = ["ORDERS_LIVE_KAFKA", "ORDERS_LIVE_REDIS", "ORDERS_LIVE_MYSQL"].map(std::env::var);
+        if let [Ok(kafka), Ok(redis), Ok(mysql)] = given {
+            return Self { launcher: None, kafka, redis, mysql };
         }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut launcher = Command::new(root.join("tests/servers/servers"))
             .args(["run", "--dir"])
             .arg(folder)
-            .args(["kafka", "redis"])
+            .args(["kafka", "redis", "mysql8"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -127,6 +130,7 @@ impl Servers {
         Self {
             kafka: text("kafka", "bootstrap"),
             redis: text("redis", "url").trim_end_matches('/').to_owned(),
+            mysql: format!("mysql://cdc:cdc@127.0.0.1:{}/pipelines_generated", servers["mysql8"]["port"]),
             launcher: Some(launcher),
         }
     }
@@ -138,6 +142,16 @@ impl Drop for Servers {
             drop(launcher.stdin.take());
             let _ = launcher.wait();
         }
+    }
+}
+
+/// The pipeline's process, killed when a failing test forgets it.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -209,7 +223,14 @@ impl Feed {
         if let Some(value) = value {
             record = record.payload(value);
         }
-        self.producer.send(record).map_err(|(error, _)| error).expect("queued");
+        // The forms of a key differ in bytes; a row stays in one partition all the same.
+        let mut id: Value = serde_json::from_str(key.expect("a key")).expect("JSON");
+        if let Some(payload) = id.get_mut("payload") {
+            id = payload.take();
+        }
+        let id = id["id"].as_str().expect("an id");
+        let partition = id.bytes().fold(7_i32, |hash, byte| (hash * 31 + i32::from(byte)) % 10_007) % PARTITIONS;
+        self.producer.send(record.partition(partition)).map_err(|(error, _)| error).expect("queued");
         self.producer.poll(Duration::ZERO);
     }
 
@@ -378,18 +399,18 @@ impl World {
         )
     }
 
-    fn spawn(&self, instance: &str, die: Option<usize>) -> Child {
+    fn spawn(&self, instance: &str, die: Option<usize>) -> Process {
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.folder.join(format!("pipeline-{instance}.log")))
             .expect("log");
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
-        command.env("ORDERS_LIVE_CHILD", self.config(instance)).stdin(Stdio::null()).stderr(log);
+        command.env("ORDERS_LIVE_CHILD", self.config(instance)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         if let Some(die) = die {
             command.env("ORDERS_LIVE_DIE", die.to_string());
         }
-        command.spawn().expect("starts")
+        Process(command.spawn().expect("starts"))
     }
 
     fn redis(&self) -> redis::Connection {
@@ -497,7 +518,8 @@ impl World {
     }
 }
 
-fn stop(mut child: Child) {
+fn stop(mut process: Process) {
+    let child = &mut process.0;
     let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -515,6 +537,44 @@ fn stop(mut child: Child) {
     }
 }
 
+/// The generator's tables hold what it says, complete and incomplete orders as asked for.
+fn generated(world: &World) {
+    let settings =
+        pipelines::runtime::settings::MysqlSettings { url: world.servers.mysql.as_str().into(), ..Default::default() };
+    let load = pipelines::generate::OrdersLoad {
+        orders: 2_500,
+        lines: 4_700,
+        rate: 2_000.0,
+        changes: Some(300),
+        ..Default::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    runtime.block_on(async {
+        use mysql_async::prelude::Queryable;
+        let (options, database) = settings.options().expect("a valid URL");
+        let mut connection = mysql_async::Conn::new(options).await.expect("MySQL");
+        connection.query_drop(format!("DROP DATABASE IF EXISTS {database}")).await.expect("drops");
+        let mut output = Vec::new();
+        let made =
+            pipelines::generate::orders(&settings, &load, &Shutdown::new(), &mut output).await.expect("generates");
+        let query = format!(
+            "SELECT (SELECT COUNT(*) FROM {database}.orders), (SELECT COUNT(*) FROM {database}.order_details), \
+             (SELECT COUNT(*) FROM {database}.orders o WHERE o.num_products <= \
+              (SELECT COUNT(DISTINCT d.product_id) FROM {database}.order_details d WHERE d.order_id = o.id))"
+        );
+        let (orders, lines, complete): (u64, u64, u64) =
+            connection.query_first(query).await.expect("counts").expect("a row");
+        assert_eq!(made.orders + made.lines - made.deletes, orders + lines, "rows as told");
+        assert!(made.orders > 2_550 && made.lines > 4_800 && made.updates > 20 && made.deletes > 0, "{made:?}");
+        assert!(complete * 10 > orders * 8 && complete < orders, "{complete} of {orders} complete");
+        let output = String::from_utf8(output).expect("text");
+        assert!(output.contains("2500 orders with 4700 lines inserted"), "{output}");
+        connection.query_drop(format!("DROP DATABASE {database}")).await.expect("drops");
+        connection.disconnect().await.expect("leaves");
+    });
+    tell("generator: tables as told");
+}
+
 fn scenario() {
     let folder = tempfile::Builder::new().prefix("orders-live").tempdir().expect("folder");
     // Kept when something fails, for its logs.
@@ -528,6 +588,7 @@ fn scenario() {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &servers.kafka);
     let world = World { servers, folder: path.clone(), prefix: prefix.clone(), client };
+    generated(&world);
     for db in [8, 9] {
         let mut redis = world.redis();
         let _: () = redis::pipe().cmd("SELECT").arg(db).cmd("FLUSHDB").exec(&mut redis).expect("empties");
@@ -568,7 +629,8 @@ fn scenario() {
     let second = world.spawn("second", None);
     for kill in 0..KILLS {
         let between = kill % (KILLS / KILLS_BETWEEN) == 1;
-        let mut child = world.spawn("first", between.then(|| rng.random_range(1..4)));
+        let mut process = world.spawn("first", between.then(|| rng.random_range(1..4)));
+        let child = &mut process.0;
         if between {
             let deadline = Instant::now() + Duration::from_secs(60);
             while child.try_wait().expect("waits").is_none() {
@@ -625,7 +687,7 @@ fn scenario() {
     stop(first);
     stop(second);
     let total = |announced: &BTreeMap<String, Vec<Value>>| announced.values().map(Vec::len).sum::<usize>();
-    let again = world.spawn("first", None);
+    let mut running = Some(world.spawn("first", None));
     wait(Duration::from_secs(5));
     world.wait_caught_up(Duration::from_secs(30));
     assert_eq!(total(&world.announced()), total(&announced));
@@ -634,10 +696,11 @@ fn scenario() {
     // Redis is emptied while the pipeline runs, then while it is stopped, then loses only the keys people read.
     for case in ["running", "stopped", "data only"] {
         let mut redis = world.redis();
-        let mut running = None;
-        if case == "stopped" {
-            let idle = world.spawn("third", None);
-            stop(idle);
+        let keys: usize = redis::cmd("DBSIZE").query(&mut redis).expect("size");
+        if case == "stopped"
+            && let Some(process) = running.take()
+        {
+            stop(process);
         }
         match case {
             "data only" => redis::cmd("FLUSHDB").exec(&mut redis).expect("emptied"),
@@ -647,19 +710,14 @@ fn scenario() {
                 }
             }
         }
-        if case == "stopped" {
-            running = Some(world.spawn("third", None));
-        }
+        running.get_or_insert_with(|| world.spawn("first", None));
         let deadline = Instant::now() + Duration::from_secs(90);
         let mut redis = world.redis();
-        while redis::cmd("DBSIZE").query::<usize>(&mut redis).expect("size") < tables.orders.len() {
+        while redis::cmd("DBSIZE").query::<usize>(&mut redis).expect("size") != keys {
             assert!(Instant::now() < deadline, "{case}: Redis is not filled again; see {}", path.display());
             wait(Duration::from_millis(200));
         }
         world.wait_caught_up(Duration::from_secs(90));
-        if let Some(child) = running {
-            stop(child);
-        }
         assert_eq!(total(&world.announced()), total(&announced), "{case}: announced again");
         world.compare(tables, &announced);
         tell(&format!("Redis emptied ({case}): filled again, nothing announced twice"));
@@ -693,6 +751,6 @@ fn scenario() {
     assert!(!String::from_utf8_lossy(&output).contains("many"), "no row values");
     world.compare(&feed.tables, &announced);
     tell("dead letters: kept, shown, replayed once each");
-    stop(again);
+    running.take().map_or_else(|| panic!("it runs"), stop);
     fs::remove_dir_all(&path).expect("cleans up");
 }

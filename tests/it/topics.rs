@@ -61,9 +61,9 @@ pub fn read(bootstrap: &str, topic: &str) -> Vec<Record> {
         assert!(Instant::now() < deadline, "topic {topic} cannot be read to its end");
         if let Some(message) = consumer.poll(Duration::from_millis(200)) {
             let message = message.expect("a record");
-            let headers = message.headers().map(|headers| {
-                headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
-            });
+            let headers = message
+                .headers()
+                .map(|headers| headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect());
             records.push(Record {
                 topic: topic.to_owned(),
                 partition: message.partition(),

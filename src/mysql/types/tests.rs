@@ -7,9 +7,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use engine::plugin::ConfigMap;
-use model::{Cell, Image, MetaSlot, Op, RowArena, RowHead, SnapshotMarker, TableId};
+use model::{Cell, Image, MetaSlot, Op, RowArena, RowHead, Scratch, SnapshotMarker, TableId};
 use mysql_ddl::{Context, Tables};
-use mysql_protocol::{event::EventBody, file::FileReader, rows::RowCells};
+use mysql_protocol::{event::EventBody, file::FileReader, packet::result::ColumnDefinition, rows::RowCells};
 use record::{CapturedTable, EncodeContext, RecordBuffer, RecordSettings, envelope};
 use serde_json::{Value, json};
 
@@ -214,4 +214,68 @@ fn nanoseconds_adjusted_names_and_one_topic() {
 #[test]
 fn microseconds() {
     check("micros", include_str!("testdata/micros.json"), &[("time.precision.mode", "microseconds")]);
+}
+
+/// The value of a snapshot's cell, for a column of this definition and result type.
+fn snapshot_value(definition: &str, code: u8, unsigned: bool, cell: &[u8]) -> String {
+    let mut tables = Tables::new(false);
+    let context = Context { database: Some("d"), ..Context::default() };
+    tables.apply(&format!("CREATE TABLE t (c {definition})"), &context).unwrap();
+    let table = tables.iter().next().unwrap();
+    let sent = ColumnDefinition {
+        schema: String::new(),
+        table: String::new(),
+        name: "c".into(),
+        org_table: String::new(),
+        org_name: String::new(),
+        collation: 255,
+        length: 0,
+        type_code: code,
+        flags: if unsigned { ColumnDefinition::FLAG_UNSIGNED } else { 0 },
+        decimals: 0,
+    };
+    let values = config("snapshot", &[]).values;
+    let decoder = match super::result_decoder(&table.columns[0], &sent, &values) {
+        Ok(decoder) => decoder,
+        Err(error) => return error.to_string(),
+    };
+    let mut scratch = Scratch::default();
+    match decoder.decode(cell, &mut scratch) {
+        Ok(datum) => format!("{datum:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn cells_of_results() {
+    let value = |definition, code, cell: &[u8]| snapshot_value(definition, code, false, cell);
+    assert_eq!(value("SMALLINT", 2, &[0xfe, 0xff]), "Int(-2)");
+    assert_eq!(snapshot_value("MEDIUMINT UNSIGNED", 9, true, &[0xff, 0xff, 0xff, 0]), "UInt(16777215)");
+    assert_eq!(value("DECIMAL(10,2)", 246, b"-12.30"), "Decimal(Small { unscaled: -1230, scale: 2 })");
+    assert_eq!(value("DECIMAL(10,2)", 246, b"0.05"), "Decimal(Small { unscaled: 5, scale: 2 })");
+    assert_eq!(value("DECIMAL(10)", 246, b"0"), "Decimal(Small { unscaled: 0, scale: 0 })");
+    assert_eq!(value("DECIMAL(10)", 246, b""), "DECIMAL of a result is not a number");
+    assert_eq!(value("DECIMAL(10)", 246, b"1e5"), "DECIMAL of a result is not a number");
+    let big = "-12345678901234567890123456789012345.1234567890";
+    let digits = "123456789012345678901234567890123451234567890";
+    assert_eq!(
+        value("DECIMAL(65,10)", 246, big.as_bytes()),
+        format!("Decimal(Big {{ negative: true, digits: \"{digits}\", scale: 10 }})")
+    );
+    assert_eq!(value("FLOAT", 4, &1.5f32.to_le_bytes()), "Float(1.5)");
+    assert_eq!(value("FLOAT(53)", 5, &1.5f64.to_le_bytes()), "Double(1.5)");
+    assert_eq!(value("BIT(20)", 16, &[0x08, 0x00, 0x05]), "Bits([5, 0, 8])");
+    assert_eq!(value("VARCHAR(5) CHARACTER SET latin1", 253, "é".as_bytes()), "Str(\"é\")");
+    assert_eq!(value("ENUM('a','b,c')", 254, b"b,c"), "Str(\"b,c\")");
+    assert_eq!(value("BINARY(4)", 254, &[1, 0]), "Bytes([1, 0])");
+    assert_eq!(value("JSON", 245, br#"{"a": [1, 2.0]}"#), r#"Json("{\"a\":[1,2.0]}")"#);
+    assert!(value("DATE", 10, &[0xe8, 7, 2, 29]).starts_with("Date(DateTime { year: 2024, month: 2, day: 29"));
+    assert!(value("DATETIME", 12, &[]).starts_with("DateTime(DateTime { year: 0, month: 0, day: 0"));
+    assert_eq!(value("TIME(3)", 11, &[1, 1, 0, 0, 0, 2, 3, 4, 0xe8, 3, 0, 0]), "Time(-93784001000)");
+    assert_eq!(value("TIMESTAMP", 7, &[]), "ZeroInstant");
+    assert_eq!(value("TIMESTAMP(6)", 7, &[0xb2, 7, 1, 1, 0, 0, 1, 5, 0, 0, 0]), "Instant(1000005)");
+    assert_eq!(value("TIMESTAMP", 7, &[0xb2, 7, 2, 31]), "TIMESTAMP of a result is no point in time");
+    assert_eq!(value("YEAR", 13, &[0x6d, 7]), "Year(1901)");
+    assert!(value("INT", 253, b"1").contains("the snapshot's SELECT gives values of the type code 253"));
+    assert!(value("POINT", 255, b"").contains("column c has the type POINT, which is not supported yet"));
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
+    ClientConfig, ClientContext, Message, Statistics,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, OwnedHeaders, OwnedMessage},
@@ -116,9 +116,21 @@ impl From<Error> for Halt {
 struct GroupEvents {
     revoked: Mutex<BTreeSet<i32>>,
     assigned: Mutex<BTreeSet<i32>>,
+    /// Where the client last came to the end of a partition. Behind the last record there may be markers of
+    /// transactions, which it passes over silently: only this number counts them in.
+    ends: Mutex<BTreeMap<i32, i64>>,
 }
 
 impl ClientContext for GroupEvents {
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for partition in statistics.topics.values().flat_map(|topic| topic.partitions.values()) {
+            if partition.partition >= 0 && partition.eof_offset > 0 {
+                ends.insert(partition.partition, partition.eof_offset);
+            }
+        }
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka consumer");
     }
@@ -182,8 +194,10 @@ struct Session<'a> {
     /// Partition names as the bookkeeping has them.
     names: BTreeMap<i32, String>,
     doubt_settled: bool,
-    /// Partitions whose end was reached since the last look.
+    /// Partitions whose end was reached, with nothing after it so far.
     exhausted: BTreeSet<i32>,
+    /// The last collecting waited and found nothing.
+    idle: bool,
 }
 
 struct Input {
@@ -292,6 +306,7 @@ impl Worker {
             .set("auto.offset.reset", "earliest")
             .set("allow.auto.create.topics", "false")
             .set("enable.partition.eof", "true")
+            .set("statistics.interval.ms", "1000")
             .set("fetch.wait.max.ms", "100")
             .create_with_context(GroupEvents::default())?;
         consumer.subscribe(&[&self.topic])?;
@@ -312,6 +327,7 @@ impl Worker {
             names: BTreeMap::new(),
             doubt_settled,
             exhausted: BTreeSet::new(),
+            idle: false,
         };
         let result = session.work();
         for partition in session.known.keys() {
@@ -349,13 +365,17 @@ impl Session<'_> {
             if self.shared.shutdown.is_triggered() {
                 return Ok(());
             }
+            // Taken before a look into the queue that finds it empty: then everything below these ends was handed over.
+            let ends = mem::take(&mut *self.consumer.context().ends.lock().unwrap_or_else(PoisonError::into_inner));
             let mut batch = self.collect(&mut told_waiting)?;
+            let empty = batch.is_empty() && self.idle;
             let events = self.consumer.context();
             let revoked = GroupEvents::take(&events.revoked);
             let assigned = GroupEvents::take(&events.assigned);
             if !revoked.is_empty() {
                 batch.retain(|input| !revoked.contains(&input.message.partition()));
                 for partition in &revoked {
+                    self.exhausted.remove(partition);
                     self.known.remove(partition);
                     self.shared.progress.forget(&self.worker.topic, *partition);
                 }
@@ -364,6 +384,7 @@ impl Session<'_> {
             if assigned.intersection(&revoked).next().is_some() {
                 return Err(Halt::Again(None));
             }
+            let assigned_none = assigned.is_empty() && revoked.is_empty();
             let mut set_back = false;
             for partition in assigned {
                 set_back |= self.prepare(partition)?;
@@ -373,6 +394,9 @@ impl Session<'_> {
             }
             if !batch.is_empty() {
                 self.process(&batch)?;
+            }
+            if empty && assigned_none {
+                self.pass_markers(&ends)?;
             }
             if looked.elapsed() > Duration::from_secs(1) {
                 looked = Instant::now();
@@ -385,9 +409,13 @@ impl Session<'_> {
     fn collect(&mut self, told_waiting: &mut bool) -> Result<Vec<Input>, Halt> {
         let mut batch = Vec::new();
         let mut wait = Duration::from_millis(100);
+        self.idle = false;
         while batch.len() < self.shared.config.batch_changes_max {
             match self.consumer.poll(wait) {
-                None => break,
+                None => {
+                    self.idle = wait > Duration::ZERO;
+                    break;
+                }
                 Some(Ok(message)) => {
                     let read = self.shared.columns.interpret(self.worker.table, message.key(), message.payload());
                     let (operation, malformed) = match read {
@@ -507,7 +535,7 @@ impl Session<'_> {
                 Outcome::OtherEpoch => return Err(Halt::Again(None)),
                 Outcome::Applied { .. } | Outcome::Old { .. } | Outcome::Wait => {}
             }
-            if self.exhausted.remove(&partition) {
+            if self.exhausted.contains(&partition) {
                 self.book.remove_barrier(&name)?;
             }
             // An answer that does not come leaves the last known end.
@@ -516,6 +544,29 @@ impl Session<'_> {
             {
                 self.shared.progress.place(&self.worker.topic, partition, Place { position: expected, end });
             }
+        }
+        Ok(())
+    }
+
+    /// Moves over the markers of transactions at the end of a partition, so that its lag becomes 0.
+    fn pass_markers(&mut self, ends: &BTreeMap<i32, i64>) -> Result<(), Halt> {
+        for (partition, end) in ends {
+            let Some(known) = self.known.get(partition).copied() else { continue };
+            if known >= *end || !self.exhausted.contains(partition) {
+                continue;
+            }
+            let name = self.name(*partition);
+            let step =
+                Step { partition: &name, expected: known, offset: end.saturating_sub(1), operation: &Operation::Skip };
+            match self.book.apply(&self.epoch, &[step])?.first() {
+                Some(Outcome::Applied { .. } | Outcome::Old { .. }) => {}
+                Some(Outcome::Lost) => return Err(Halt::Doubt(self.epoch.clone())),
+                Some(Outcome::Wait) => continue,
+                Some(Outcome::OtherEpoch) | None => return Err(Halt::Again(None)),
+            }
+            self.consumer.commit(&kafka::offsets_of(&self.worker.topic, [(*partition, *end)])?, CommitMode::Sync)?;
+            self.known.insert(*partition, *end);
+            self.shared.progress.moved(&self.worker.topic, *partition, *end);
         }
         Ok(())
     }

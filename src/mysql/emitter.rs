@@ -13,6 +13,7 @@ use record::{
 
 use crate::{
     client::Client,
+    hash_order,
     position::{MySqlPosition, TransactionContext},
     server::Server,
 };
@@ -54,6 +55,7 @@ pub(crate) struct ChangePlace<'a> {
     pub(crate) gtid: Option<&'a str>,
     pub(crate) file: &'a str,
     pub(crate) pos: u64,
+    pub(crate) row: u32,
 }
 
 impl ChangePlace<'_> {
@@ -153,7 +155,9 @@ impl Emitter {
 
     /// A transaction's END record.
     pub(crate) fn transaction_end<P>(&self, context: &TransactionContext, source_ms: i64, out: &mut BatchSender<P>) {
-        let collections: Vec<_> = context.collections.iter().map(|(name, events)| (name.as_str(), *events)).collect();
+        let collections = context.collections.iter().map(|(name, events)| (name.as_str(), *events));
+        let mut collections: Vec<_> = collections.collect();
+        hash_order::sort(&mut collections, |(name, _)| hash_order::hash(&[name]));
         let mark = TransactionMark::End { events: context.total(), collections: &collections };
         self.transaction(envelope::transaction_mark(&context.id, mark, source_ms), out);
     }
@@ -181,7 +185,7 @@ impl Emitter {
         let source = self.source.value(&SourceEvent {
             source_us: place.source_us,
             snapshot: place.snapshot,
-            ordinal: 0,
+            ordinal: place.row,
             namespace: &change.database,
             table: tables.as_deref(),
             slots: &slots,
@@ -225,7 +229,7 @@ impl Emitter {
         let source = self.source.value(&SourceEvent {
             source_us: place.source_us,
             snapshot: place.snapshot,
-            ordinal: 0,
+            ordinal: place.row,
             namespace: id.namespace(),
             table: Some(id.name()),
             slots: &slots,
@@ -249,7 +253,9 @@ fn table_names(change: &DdlChange) -> Option<String> {
     if about_database || ["SET", "USE"].iter().any(|name| word.eq_ignore_ascii_case(name)) {
         return None;
     }
-    let names: Vec<&str> = change.tables.iter().map(|table| table.table.as_str()).collect();
+    let mut tables: Vec<&mysql_ddl::TableId> = change.tables.iter().collect();
+    hash_order::sort(&mut tables, |id| hash_order::hash(&[&id.database, ".", &id.table]));
+    let names: Vec<&str> = tables.iter().map(|id| id.table.as_str()).collect();
     Some(names.join(","))
 }
 

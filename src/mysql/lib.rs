@@ -10,6 +10,7 @@ mod connector;
 mod dump;
 mod emitter;
 mod fit;
+mod hash_order;
 mod link;
 mod plugin;
 pub mod position;

@@ -1,7 +1,8 @@
 //! A place in a MySQL server's binary log from which it can be read again, and its form as a Debezium offset.
 
-use std::{cmp::Ordering, collections::BTreeMap, fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
+use indexmap::IndexMap;
 use model::{OffsetError, OffsetMap, Position};
 use mysql_protocol::gtid::{BinlogFile, GtidSet};
 use serde_json::Value;
@@ -11,8 +12,8 @@ use serde_json::Value;
 pub struct TransactionContext {
     /// The transaction's id.
     pub id: String,
-    /// Captured events so far, per `db.table`.
-    pub collections: BTreeMap<String, i64>,
+    /// Captured events so far, per `db.table`, in the order the tables came up.
+    pub collections: IndexMap<String, i64>,
 }
 
 impl TransactionContext {

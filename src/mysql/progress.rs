@@ -47,6 +47,7 @@ pub(crate) struct Progress {
     restored: Option<Arc<TransactionContext>>,
     server_id: Option<u32>,
     event_seconds: Option<i64>,
+    row: u32,
 }
 
 impl Progress {
@@ -66,12 +67,24 @@ impl Progress {
             restored: from.transaction.clone(),
             server_id: from.server_id,
             event_seconds: from.ts_sec,
+            row: 0,
         }
     }
 
     /// The file being read.
     pub(crate) fn file(&self) -> &BinlogFile {
         &self.file
+    }
+
+    /// Number, in its rows event, of the last row that was published: Debezium leaves it in the source block of
+    /// statements that follow.
+    pub(crate) fn last_row(&self) -> u32 {
+        self.row
+    }
+
+    /// Rows of an event were published, `row` the last of them.
+    pub(crate) fn published_row(&mut self, row: u32) {
+        self.row = row;
     }
 
     /// Start of the event being handled.

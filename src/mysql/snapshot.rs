@@ -269,18 +269,23 @@ impl Snapshot<'_> {
             }
         }
         let (file, pos) = (structure.position.file.to_string(), structure.position.pos);
-        for change in &changes {
+        for (index, change) in changes.iter().enumerate() {
             out.ready().await?;
             if self.config.events.schema_changes && self.is_published(change) {
                 let now_ns = now_ns();
                 let place = ChangePlace {
-                    snapshot: SnapshotMarker::True,
+                    // Without rows the last statement is the last record of the snapshot.
+                    snapshot: match self.data || index + 1 < changes.len() {
+                        true => SnapshotMarker::True,
+                        false => SnapshotMarker::Last,
+                    },
                     source_us: now_ns / 1000,
                     now_ns,
                     server_id: 0,
                     gtid: None,
                     file: &file,
                     pos,
+                    row: 0,
                 };
                 self.emitter.schema_change(change, self.config.events.comments, &place, out);
                 if out.is_full() {

@@ -225,6 +225,7 @@ impl Statements<'_> {
             gtid: self.progress.gtid().map(|gtid| &**gtid),
             file: self.progress.file().as_str(),
             pos: self.progress.event_start(),
+            row: self.progress.last_row(),
         }
     }
 

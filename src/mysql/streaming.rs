@@ -332,6 +332,9 @@ impl<'s> Streamer<'s> {
             out.count_row(data.len());
             sent += 1;
         }
+        if sent > 0 {
+            self.progress.published_row(ordinal - 1);
+        }
         self.metrics.rows_read.add(sent);
         match op {
             Op::Create => self.metrics.creates.add(sent),

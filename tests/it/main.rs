@@ -2,9 +2,12 @@
 #![allow(missing_docs)]
 
 mod compat;
+mod crash;
 mod daemon;
+mod invariants;
 mod kafka_live;
 mod layers;
+mod load;
 mod mysql;
 mod servers;
 mod topics;

@@ -6,7 +6,7 @@
 use std::{
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -48,7 +48,7 @@ pub(crate) struct Workshop {
 /// A task that was started.
 pub(crate) struct Task {
     control: watch::Sender<Control>,
-    abort: Arc<AtomicBool>,
+    abort: Arc<Mutex<Arc<AtomicBool>>>,
     join: JoinHandle<()>,
     pub(crate) metrics: Arc<ConnectorMetrics>,
 }
@@ -69,14 +69,14 @@ impl Task {
     /// Starts a task.
     pub(crate) fn start(workshop: Arc<Workshop>, start: Start) -> Self {
         let (control, receiver) = watch::channel(start.control);
-        let (abort, metrics) = (Arc::new(AtomicBool::new(false)), Arc::new(ConnectorMetrics::default()));
+        let (abort, metrics) = (Arc::default(), Arc::new(ConnectorMetrics::default()));
         metrics.behind_ms.set(-1);
         let run = Run {
             workshop,
             number: start.incarnation.fetch_add(1, Ordering::SeqCst) + 1,
             start,
             control: receiver,
-            abort: abort.clone(),
+            abort: Arc::clone(&abort),
             metrics: metrics.clone(),
         };
         Self { control, abort, join: tokio::spawn(run.supervise()), metrics }
@@ -105,7 +105,7 @@ impl Task {
             timeout.as_millis()
         );
         incarnation.fetch_add(1, Ordering::SeqCst);
-        self.abort.store(true, Ordering::SeqCst);
+        crate::lock(&self.abort).store(true, Ordering::SeqCst);
         if tokio::time::timeout(ABANDON, &mut join).await.is_err() {
             join.abort();
         }
@@ -117,7 +117,8 @@ struct Run {
     number: u64,
     start: Start,
     control: watch::Receiver<Control>,
-    abort: Arc<AtomicBool>,
+    /// The flag of the run at hand. Each run has its own: what is left of one that ended must stay stopped.
+    abort: Arc<Mutex<Arc<AtomicBool>>>,
     metrics: Arc<ConnectorMetrics>,
 }
 
@@ -240,7 +241,9 @@ impl Run {
         let records = record_settings(worker, &*self.start.plugin, &config).map_err(TaskError::definite)?;
         // A third of the share is for the producer's queue, the rest for batches on their way to it.
         let queue_bytes = share.bytes() / 3;
-        let request = SinkRequest { connector: self.name(), config: &config, queue_bytes, abort: self.abort.clone() };
+        let abort = Arc::new(AtomicBool::new(false));
+        *crate::lock(&self.abort) = abort.clone();
+        let request = SinkRequest { connector: self.name(), config: &config, queue_bytes, abort: abort.clone() };
         let sink = services.sink(request)?;
         let (board, connector, plugin) =
             (self.workshop.board.clone(), self.name().to_owned(), self.start.plugin.clone());
@@ -276,7 +279,7 @@ impl Run {
             metrics: self.metrics.clone(),
             started,
             topic_used,
-            abort: self.abort.clone(),
+            abort,
             flush_interval: worker.flush_interval,
             flush_timeout: worker.flush_timeout,
             shutdown_timeout: worker.shutdown_timeout,

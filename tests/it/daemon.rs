@@ -113,6 +113,14 @@ impl Daemon {
         values.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok())).sum()
     }
 
+    /// A metric's series that has `label` among its labels' values.
+    pub fn metric_of(&self, name: &str, label: &str) -> Option<f64> {
+        let (_, text) = self.admin("/metrics")?;
+        let label = format!("=\"{label}\"");
+        let line = text.lines().find(|line| line.starts_with(name) && line.contains(&label))?;
+        line.rsplit(' ').next().and_then(|value| value.parse().ok())
+    }
+
     /// Another request of the REST API.
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         request(self.rest, method, path, body).unwrap_or_else(|| panic!("{method} {path}: no answer\n{}", self.log()))

@@ -14,6 +14,8 @@ pub enum Change {
     Row(String),
     /// The row is gone.
     Gone,
+    /// The snapshot shows the row with this content; only in topics, never committed.
+    Read(String),
 }
 
 /// Changes per key in commit order.
@@ -39,7 +41,8 @@ pub fn observed(records: &[Record]) -> Result<History, Violation> {
         let value = if value.get("payload").is_some() { &value["payload"] } else { &value };
         let change = match value["op"].as_str() {
             Some("d") => Change::Gone,
-            Some("c" | "u" | "r") => Change::Row(value["after"].to_string()),
+            Some("c" | "u") => Change::Row(value["after"].to_string()),
+            Some("r") => Change::Read(value["after"].to_string()),
             other => return Err(Violation(format!("key {key}: op {other:?} at offset {}", record.offset))),
         };
         after_delete.insert(key.clone(), change == Change::Gone);
@@ -51,12 +54,13 @@ pub fn observed(records: &[Record]) -> Result<History, Violation> {
 /// Checks a topic against what was committed.
 ///
 /// At-least-once: each key shows its changes in order and without gap; going back is allowed once per restart, to
-/// a place already seen, and everything is shown again from there.
-pub fn check(committed: &History, observed: &History, restarts: usize) -> Result<Summary, Violation> {
+/// a place already seen, and everything is shown again from there. A snapshot shows each key at one place of its
+/// changes, and everything after it follows; a key that it does not show had no row at that moment.
+pub fn check(committed: &History, observed: &History, restarts: usize, snapshot: bool) -> Result<Summary, Violation> {
     let mut summary = Summary::default();
     for (key, expected) in committed {
         let seen = observed.get(key).map_or(&[][..], Vec::as_slice);
-        let repeats = check_key(key, expected, seen, restarts)?;
+        let repeats = check_key(key, expected, seen, restarts, snapshot)?;
         summary.changes += expected.len();
         summary.repeats += repeats;
     }
@@ -75,15 +79,34 @@ pub struct Summary {
     pub repeats: usize,
 }
 
-fn check_key(key: &str, expected: &[Change], seen: &[Change], restarts: usize) -> Result<usize, Violation> {
-    // Where the reader of this key can be: equal changes make several places possible.
-    let mut places: BTreeMap<usize, usize> = BTreeMap::from([(0, 0)]);
+fn check_key(
+    key: &str,
+    expected: &[Change],
+    seen: &[Change],
+    restarts: usize,
+    snapshot: bool,
+) -> Result<usize, Violation> {
+    // Where the reader of this key can be: equal changes make several places possible. It begins where the key has
+    // no row.
+    let begins = (0..=expected.len()).filter(|place| *place == 0 || expected[*place - 1] == Change::Gone);
+    let begins = begins.filter(|place| *place == 0 || snapshot);
+    let mut places: BTreeMap<usize, usize> = begins.map(|place| (place, 0)).collect();
     for (index, change) in seen.iter().enumerate() {
         let mut next = BTreeMap::new();
         let mut reach = |place: usize, rewinds: usize| {
             let least = next.entry(place).or_insert(rewinds);
             *least = rewinds.min(*least);
         };
+        if let Change::Read(row) = change {
+            // Each snapshot is a run of its own, and sees at least what those before it saw.
+            for (place, rewinds) in &places {
+                for (at, committed) in expected.iter().enumerate() {
+                    if snapshot && at + 1 >= *place && matches!(committed, Change::Row(content) if content == row) {
+                        reach(at + 1, *rewinds);
+                    }
+                }
+            }
+        }
         for (place, rewinds) in &places {
             if expected.get(*place) == Some(change) {
                 reach(place + 1, *rewinds);
@@ -112,13 +135,13 @@ fn check_key(key: &str, expected: &[Change], seen: &[Change], restarts: usize) -
             expected.len()
         )));
     }
-    Ok(seen.len() - expected.len().min(seen.len()))
+    Ok(seen.len().saturating_sub(expected.len()))
 }
 
 /// The last content of each key that still has one.
 pub fn final_state(history: &History) -> BTreeMap<String, String> {
     let last = history.iter().filter_map(|(key, changes)| match changes.last() {
-        Some(Change::Row(row)) => Some((key.clone(), row.clone())),
+        Some(Change::Row(row) | Change::Read(row)) => Some((key.clone(), row.clone())),
         _ => None,
     });
     last.collect()
@@ -133,7 +156,23 @@ mod tests {
     }
 
     fn verdict(expected: &[u32], seen: &[u32], restarts: usize) -> Result<usize, Violation> {
-        check_key("k", &rows(expected), &rows(seen), restarts)
+        check_key("k", &rows(expected), &rows(seen), restarts, false)
+    }
+
+    #[test]
+    fn a_snapshot_shows_one_place_and_everything_after_it() {
+        let read = |n: u32| Change::Read(n.to_string());
+        let with = |before: Change, seen: &[u32]| [&[before], &rows(seen)[..]].concat();
+        let snapshot = |seen: &[Change]| check_key("k", &rows(&[1, 2, 3]), seen, 0, true);
+        assert!(snapshot(&with(read(2), &[3])).is_ok());
+        assert!(snapshot(&with(read(1), &[3])).is_err(), "a gap after the snapshot");
+        assert!(snapshot(&[read(2), read(1)]).is_err(), "a later snapshot that sees less");
+        assert!(snapshot(&with(read(7), &[3])).is_err(), "a row that never was");
+        assert!(snapshot(&rows(&[3])).is_err(), "the key had a row, which the snapshot did not show");
+        let gone = [Change::Row("1".into()), Change::Gone, Change::Row("3".into())];
+        assert!(check_key("k", &gone, &rows(&[3]), 0, true).is_ok(), "no row at the snapshot");
+        assert!(check_key("k", &gone, &rows(&[3]), 0, false).is_err());
+        assert!(check_key("k", &rows(&[1]), &[read(1)], 0, false).is_err(), "a snapshot that was not to be");
     }
 
     #[test]

@@ -3,9 +3,12 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "tests wait for servers and show what they saw")]
 
 mod compat;
+mod crash;
 mod daemon;
+mod invariants;
 mod kafka_live;
 mod layers;
+mod load;
 mod mysql;
 mod servers;
 mod topics;

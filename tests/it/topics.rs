@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::Headers,
+    message::{BorrowedMessage, Headers},
 };
 
 /// A record.
@@ -38,50 +38,60 @@ pub fn list(bootstrap: &str) -> Vec<(String, usize)> {
 
 /// All records of a topic, by partition and offset; none when there is no such topic.
 pub fn read(bootstrap: &str, topic: &str) -> Vec<Record> {
+    let mut records = Vec::new();
+    scan(bootstrap, topic, |message| {
+        let headers = message.headers().map(|headers| {
+            headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
+        });
+        records.push(Record {
+            topic: topic.to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers.unwrap_or_default(),
+        });
+    });
+    records.sort_by_key(|record| (record.partition, record.offset));
+    records
+}
+
+/// Shows every record that a topic has now, in order within a partition, without keeping it.
+pub fn scan(bootstrap: &str, topic: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) {
     let consumer = consumer(bootstrap);
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(20)).expect("metadata");
     let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32);
     let mut list = TopicPartitionList::new();
-    let mut left = 0i64;
     let mut ends = Vec::new();
     for partition in 0..partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(20)).expect("watermarks");
         list.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");
-        ends.push(high);
-        left += i64::from(high > low);
+        ends.push(if high > low { high } else { 0 });
     }
-    let mut records = Vec::new();
-    if left == 0 {
-        return records;
+    if ends.iter().all(|end| *end == 0) {
+        return;
     }
     consumer.assign(&list).expect("assigned");
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let mut open: Vec<bool> = (0..partitions).map(|p| ends[p as usize] > 0).collect();
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let mut open: Vec<bool> = ends.iter().map(|end| *end > 0).collect();
     while open.iter().any(|open| *open) {
         assert!(Instant::now() < deadline, "topic {topic} cannot be read to its end");
         if let Some(message) = consumer.poll(Duration::from_millis(200)) {
             let message = message.expect("a record");
-            let headers = message
-                .headers()
-                .map(|headers| headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect());
-            records.push(Record {
-                topic: topic.to_owned(),
-                partition: message.partition(),
-                offset: message.offset(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.payload().map(<[u8]>::to_vec),
-                headers: headers.unwrap_or_default(),
-            });
+            let partition = message.partition() as usize;
+            if message.offset() < ends[partition] {
+                each(&message);
+            }
+            open[partition] &= message.offset() + 1 < ends[partition];
+            continue;
         }
         // Transaction markers take offsets too: the position tells where the reader is.
         let position = consumer.position().expect("a position");
         for element in position.elements_for_topic(topic) {
             if let Offset::Offset(offset) = element.offset() {
                 let partition = element.partition() as usize;
-                open[partition] = offset < ends[partition];
+                open[partition] &= offset < ends[partition];
             }
         }
     }
-    records.sort_by_key(|record| (record.partition, record.offset));
-    records
 }

@@ -13,20 +13,28 @@
 //!
 //! On any trouble the worker drops its clients and begins again from there; nothing is kept in memory that matters.
 
+mod clients;
+mod lines;
+mod transaction;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Statistics,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    ClientConfig, Message,
+    consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{DeliveryResult, OwnedHeaders, OwnedMessage},
-    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
+    message::OwnedMessage,
+    producer::{BaseProducer, Producer},
 };
+
+use clients::{Deliveries, GroupEvents};
+use lines::tell;
+use transaction::transaction_halt;
 
 use super::{
     book::{Book, Outcome, Step},
@@ -119,76 +127,6 @@ impl From<KafkaError> for Halt {
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
         if error.is_refused() { Self::Fatal(error) } else { Self::Again(Some(error.to_string())) }
-    }
-}
-
-#[derive(Default)]
-struct GroupEvents {
-    revoked: Mutex<BTreeSet<i32>>,
-    assigned: Mutex<BTreeSet<i32>>,
-    /// Where the client last came to the end of a partition. Behind the last record there may be markers of
-    /// transactions, which it passes over silently: only this number counts them in.
-    ends: Mutex<BTreeMap<i32, i64>>,
-}
-
-impl ClientContext for GroupEvents {
-    fn stats(&self, statistics: Statistics) {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        for partition in statistics.topics.values().flat_map(|topic| topic.partitions.values()) {
-            if partition.partition >= 0 && partition.eof_offset > 0 {
-                ends.insert(partition.partition, partition.eof_offset);
-            }
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka consumer");
-    }
-}
-
-impl ConsumerContext for GroupEvents {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let (set, list) = match rebalance {
-            Rebalance::Assign(list) => (&self.assigned, list),
-            Rebalance::Revoke(list) => (&self.revoked, list),
-            Rebalance::Error(error) => {
-                tracing::warn!(%error, "rebalance failed");
-                return;
-            }
-        };
-        let partitions = list.elements().iter().map(|e| e.partition()).collect::<Vec<_>>();
-        let revoke = matches!(rebalance, Rebalance::Revoke(_));
-        if revoke {
-            self.assigned.lock().unwrap_or_else(PoisonError::into_inner).retain(|p| !partitions.contains(p));
-        }
-        set.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
-    }
-}
-
-impl GroupEvents {
-    fn take(set: &Mutex<BTreeSet<i32>>) -> BTreeSet<i32> {
-        mem::take(&mut *set.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The first failure of a delivery since it was last asked for.
-#[derive(Default)]
-struct Deliveries {
-    failed: Mutex<Option<KafkaError>>,
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka producer");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
-        }
     }
 }
 
@@ -345,26 +283,6 @@ impl Worker {
         }
         result
     }
-}
-
-/// A transaction's failure: the next session finds out whether it was committed.
-fn transaction_halt(error: KafkaError) -> Halt {
-    let fenced = match &error {
-        KafkaError::Transaction(e) => {
-            matches!(
-                e.code(),
-                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced
-            )
-        }
-        _ => false,
-    };
-    if fenced {
-        // Also what a transaction that took too long looks like.
-        return Halt::Again(Some(
-            "Kafka: the transaction timed out, or another process has the same `instance`".to_owned(),
-        ));
-    }
-    Halt::from(error)
 }
 
 impl Session<'_> {
@@ -702,141 +620,5 @@ impl Session<'_> {
                 return Err(Halt::Stop);
             }
         }
-    }
-
-    /// Messages, dead letters and offsets, all or none.
-    fn transaction(
-        &mut self,
-        claims: &[(i32, i64, Claim)],
-        dead: &[DeadLetter],
-        offsets: &rdkafka::TopicPartitionList,
-    ) -> Result<(), Halt> {
-        let metadata =
-            self.consumer.group_metadata().ok_or_else(|| Halt::Again(Some("Kafka: no group membership".into())))?;
-        self.producer.begin_transaction().map_err(transaction_halt)?;
-        let result = self.fill_and_commit(claims, dead, offsets, &metadata);
-        if result.is_err() {
-            // The next session's producer would abort it too; doing it now spares readers the wait.
-            if let Err(error) = self.producer.abort_transaction(ANSWER_WITHIN) {
-                tracing::debug!(%error, "aborting a transaction");
-            }
-        } else {
-            self.shared.progress.transactions.add(1);
-        }
-        result
-    }
-
-    fn fill_and_commit(
-        &mut self,
-        claims: &[(i32, i64, Claim)],
-        dead: &[DeadLetter],
-        offsets: &rdkafka::TopicPartitionList,
-        metadata: &rdkafka::consumer::ConsumerGroupMetadata,
-    ) -> Result<(), Halt> {
-        let output = &self.shared.config.output;
-        for (_, _, claim) in claims {
-            self.send(&output.ready_topic, Some(claim.order_id.as_bytes()), Some(claim.message.as_bytes()), None)?;
-        }
-        for letter in dead {
-            self.send(
-                &output.dead_letter_topic,
-                letter.key.as_deref(),
-                letter.value.as_deref(),
-                Some(letter.headers.clone()),
-            )?;
-        }
-        let deadline = Instant::now() + ANSWER_WITHIN;
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(5));
-            if Instant::now() > deadline {
-                return Err(Halt::Again(Some("Kafka: the broker did not acknowledge the messages in time".into())));
-            }
-        }
-        let failed = self.producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(error) = failed {
-            return Err(Halt::from(error));
-        }
-        if let Some((code, reason)) = self.producer.client().fatal_error() {
-            return Err(Halt::Again(Some(format!("Kafka: {code}: {reason}"))));
-        }
-        // The messages are in the log now; see `recovery` for why the epoch is looked at here.
-        if self.book.epoch()? != super::book::Epoch::Ready(self.epoch.clone()) {
-            return Err(Halt::Again(None));
-        }
-        self.producer.send_offsets_to_transaction(offsets, metadata, ANSWER_WITHIN).map_err(transaction_halt)?;
-        loop {
-            match self.producer.commit_transaction(ANSWER_WITHIN) {
-                Ok(()) => return Ok(()),
-                // The answer may have been lost: asking again tells.
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && !self.shared.shutdown.is_triggered() => {
-                    tracing::debug!(error = %error.string(), "committing again");
-                }
-                Err(error) => return Err(transaction_halt(error)),
-            }
-        }
-    }
-
-    fn send(
-        &self,
-        topic: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: Option<OwnedHeaders>,
-    ) -> Result<(), Halt> {
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
-        if let Some(key) = key {
-            record = record.key(key);
-        }
-        if let Some(value) = value {
-            record = record.payload(value);
-        }
-        if let Some(headers) = headers {
-            record = record.headers(headers);
-        }
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    self.producer.poll(Duration::from_millis(50));
-                }
-                Err((error, _)) => return Err(Halt::from(error)),
-            }
-        }
-    }
-}
-
-/// The lines about one change, as people's scripts printed them.
-fn tell(
-    lines: &mut Vec<String>,
-    operation: &Operation,
-    order: &str,
-    products: i64,
-    wanted: Option<i64>,
-    announced: bool,
-    complete: bool,
-) {
-    match operation {
-        Operation::PutOrder { .. } => {
-            lines.push(format!("Order {order}: Saved to Redis"));
-            if let (Some(wanted), false) = (wanted, complete) {
-                lines.push(format!("Order {order}: Waiting for {wanted} products..."));
-            }
-        }
-        Operation::PutLine { .. } => {
-            lines.push(format!("Processing order_detail for order: {order}"));
-            if !announced {
-                let of = wanted.map_or_else(|| "?".to_owned(), |wanted| wanted.to_string());
-                lines.push(format!("Product {products}/{of} received for order {order}"));
-            }
-        }
-        Operation::DeleteOrder { .. } => lines.push(format!("Order {order}: Deleted from Redis")),
-        Operation::DeleteLine { .. } if !order.is_empty() => {
-            lines.push(format!("Product removed from order {order}"));
-        }
-        _ => {}
-    }
-    if let (true, Some(wanted)) = (announced, wanted) {
-        lines.push(format!("Product {products}/{wanted} received - Order {order} COMPLETE!"));
     }
 }

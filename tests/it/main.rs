@@ -8,4 +8,5 @@ mod kafka_live;
 mod layers;
 mod mysql;
 mod servers;
+mod takeover;
 mod topics;

@@ -31,6 +31,9 @@ use crate::{
     topics::blocking,
 };
 
+/// How long a stop waits for the broker to hear of it.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+
 /// Who wants to be the only member.
 #[derive(Debug, Clone)]
 pub struct MemberSettings {
@@ -108,8 +111,8 @@ impl ConsumerContext for Watcher {
     }
 }
 
-/// Our place in the group. Leaving it by dropping frees the group after the session timeout only, as for any
-/// member with an instance id: a restart with the same id finds its place kept.
+/// Our place in the group. Dropping it leaves the group, so that another worker, a Java one included, can have it at
+/// once; a process that dies keeps its place until the session timeout, and a restart with the same id finds it.
 pub struct Membership {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -236,6 +239,7 @@ fn stay(
             }
         }
     }
+    group.leave();
 }
 
 /// Serves log lines and errors that have come in.
@@ -260,23 +264,47 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Members that are not us. Kafka names a member with an instance id `<instance id>-<uuid>`.
+    /// Members that are not us.
     fn others(&self) -> Result<Vec<Other>, Refusal> {
+        let (_, others) = self.members(Duration::from_secs(5))?;
+        Ok(others)
+    }
+
+    /// Whether we are a member, and all others. Kafka names a member with an instance id `<instance id>-<uuid>`.
+    fn members(&self, timeout: Duration) -> Result<(bool, Vec<Other>), Refusal> {
         let list = self
             .consumer
             .client()
-            .fetch_group_list(Some(&self.settings.group), Duration::from_secs(5))
+            .fetch_group_list(Some(&self.settings.group), timeout)
             .map_err(|e| Refusal::of(&e))?;
         let own = format!("{}-", self.settings.instance);
         let members = list.groups().iter().filter(|g| g.name() == self.settings.group).flat_map(|g| g.members());
-        Ok(members
-            .filter(|member| !member.id().starts_with(&own))
-            .map(|member| Other {
-                id: member.id().to_owned(),
-                client: member.client_id().to_owned(),
-                host: member.client_host().trim_start_matches('/').to_owned(),
-            })
-            .collect())
+        let (ours, others): (Vec<_>, Vec<_>) = members.partition(|member| member.id().starts_with(&own));
+        let others = others.into_iter().map(|member| Other {
+            id: member.id().to_owned(),
+            client: member.client_id().to_owned(),
+            host: member.client_host().trim_start_matches('/').to_owned(),
+        });
+        Ok((!ours.is_empty(), others.collect()))
+    }
+
+    /// Gives up our place. Closing the consumer would not: of a member with an instance id it says nothing to the
+    /// broker, which refuses a Java worker until the session has timed out.
+    fn leave(&self) {
+        self.consumer.unsubscribe();
+        let end = Instant::now() + LEAVE_LIMIT;
+        while Instant::now() < end {
+            if let Some(Err(error)) = self.consumer.poll(Duration::from_millis(50)) {
+                tracing::debug!(%error, "while leaving the group");
+            }
+            if matches!(self.members(Duration::from_secs(1)), Ok((false, _))) {
+                return;
+            }
+        }
+        tracing::info!(
+            group = self.settings.group,
+            "the group could not be left; its place is free after session.timeout.ms"
+        );
     }
 
     fn in_use(&self, others: &[Other]) -> TaskError {

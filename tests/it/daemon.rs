@@ -181,7 +181,8 @@ fn spawn(dir: &Path) -> Child {
         .expect("the daemon starts")
 }
 
-fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+/// A request to any REST port of this machine; `None` when nobody answers.
+pub fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
     let (code, text) = exchange(port, method, path, body)?;
     Some((code, serde_json::from_str(&text).unwrap_or(Value::Null)))
 }

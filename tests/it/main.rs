@@ -11,4 +11,5 @@ mod layers;
 mod load;
 mod mysql;
 mod servers;
+mod takeover;
 mod topics;

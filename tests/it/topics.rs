@@ -36,6 +36,32 @@ pub fn list(bootstrap: &str) -> Vec<(String, usize)> {
     metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
 }
 
+/// How many records were written to a topic's only partition so far; 0 when there is no such topic.
+pub fn count(bootstrap: &str, topic: &str) -> i64 {
+    ends(&consumer(bootstrap), topic).1
+}
+
+/// The value of the newest record of a topic's only partition, as text.
+pub fn last(bootstrap: &str, topic: &str) -> String {
+    let consumer = consumer(bootstrap);
+    let (low, high) = ends(&consumer, topic);
+    assert!(high > low, "topic {topic} is empty");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(high - 1)).expect("an offset");
+    consumer.assign(&list).expect("assigned");
+    let message = consumer.poll(Duration::from_secs(20)).expect("a record in time").expect("a record");
+    String::from_utf8_lossy(message.payload().unwrap_or(b"null")).into_owned()
+}
+
+fn ends(consumer: &BaseConsumer, topic: &str) -> (i64, i64) {
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(20)).expect("metadata");
+    match metadata.topics().first().map_or(0, |topic| topic.partitions().len()) {
+        0 => (0, 0),
+        1 => consumer.fetch_watermarks(topic, 0, Duration::from_secs(20)).expect("watermarks"),
+        more => panic!("topic {topic} has {more} partitions"),
+    }
+}
+
 /// All records of a topic, by partition and offset; none when there is no such topic.
 pub fn read(bootstrap: &str, topic: &str) -> Vec<Record> {
     let mut records = Vec::new();

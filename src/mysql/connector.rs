@@ -10,7 +10,7 @@ use engine::{
     source::{Source, StartPlan},
 };
 use model::{OffsetMap, TableId};
-use mysql_protocol::gtid::GtidSet;
+use mysql_protocol::{event::EventDecoder, gtid::GtidSet};
 use record::{RecordSettings, SourceShape, envelope};
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     server::Server,
     shape::ShapeBuilder,
     snapshot::Snapshot,
-    streaming::Streamer,
+    streaming::{Events, Streamer},
 };
 
 /// The version reported in `source.version`, in plugin lists and statuses.
@@ -109,6 +109,45 @@ impl MySqlSource {
         Ok(())
     }
 
+    /// A model of no tables.
+    fn no_tables(&self, lower_case_names: bool) -> SchemaTracker {
+        SchemaTracker::new(
+            self.config.clone(),
+            self.server.clone(),
+            self.partition.clone(),
+            self.history.clone(),
+            ShapeBuilder::new(self.config.clone(), self.source.clone()),
+            lower_case_names,
+        )
+    }
+
+    /// Stands in for the checks where there is no server: tables are learnt from the statements of the log.
+    pub(crate) fn prepare_offline(&mut self) {
+        let facts = Facts { gtid_mode: true, ..Facts::default() };
+        self.started = Some(Started { facts, schema: self.no_tables(false), snapshot_taken: false });
+    }
+
+    /// Turns events into rows until they end.
+    pub(crate) async fn stream_events(
+        &mut self,
+        events: &mut impl Events,
+        decoder: EventDecoder,
+        from: &MySqlPosition,
+        out: &mut BatchSender<MySqlPosition>,
+    ) -> Result<(), TaskError> {
+        let started = self.started.as_mut().ok_or_else(Self::missing_start)?;
+        let mut streamer = Streamer::new(
+            &self.config,
+            &mut started.schema,
+            &mut self.emitter,
+            self.metrics.clone(),
+            started.facts.gtid_mode,
+            from,
+            decoder,
+        );
+        streamer.run(events, out).await
+    }
+
     fn dump_settings(&self) -> DumpSettings {
         DumpSettings {
             server_id: self.config.connection.server_id,
@@ -145,15 +184,7 @@ impl Source for MySqlSource {
         if self.streams() {
             preflight::check_variables(&facts)?;
         }
-        let shapes = ShapeBuilder::new(self.config.clone(), self.source.clone());
-        let mut schema = SchemaTracker::new(
-            self.config.clone(),
-            self.server.clone(),
-            self.partition.clone(),
-            self.history.clone(),
-            shapes,
-            facts.lower_case_table_names != 0,
-        );
+        let mut schema = self.no_tables(facts.lower_case_table_names != 0);
         let plan = match stored.filter(|position| position.snapshot.is_none()) {
             Some(position) => {
                 self.metrics.snapshot_skipped.store(true, Relaxed);
@@ -203,17 +234,7 @@ impl Source for MySqlSource {
         let (mut dump, decoder) = DumpStream::start(&self.server, &self.dump_settings(), &dump_from).await?;
         tracing::info!("Connected to binlog at {}, starting from {from}", self.server);
         self.metrics.connected.store(true, Relaxed);
-        let started = self.started.as_mut().ok_or_else(Self::missing_start)?;
-        let mut streamer = Streamer::new(
-            &self.config,
-            &mut started.schema,
-            &mut self.emitter,
-            self.metrics.clone(),
-            started.facts.gtid_mode,
-            &from,
-            decoder,
-        );
-        let result = streamer.run(&mut dump, out).await;
+        let result = self.stream_events(&mut dump, decoder, &from, out).await;
         self.metrics.connected.store(false, Relaxed);
         self.metrics.disconnects.add(1);
         result

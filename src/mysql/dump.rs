@@ -9,7 +9,7 @@ use mysql_protocol::{
     packet::{DumpPacket, command},
 };
 
-use crate::{link::Link, position::MySqlPosition, server::Server};
+use crate::{link::Link, position::MySqlPosition, server::Server, streaming::Events};
 
 /// Seconds the server may wait for us to take bytes: we stop reading while Kafka is slow or away.
 const NET_WRITE_TIMEOUT_SECONDS: u64 = 7 * 86_400;
@@ -97,8 +97,10 @@ impl DumpStream {
         Ok((stream, EventDecoder::new(checksum)))
     }
 
-    /// The next event that has arrived whole.
-    pub(crate) fn poll_event(&mut self) -> Result<Option<&[u8]>, TaskError> {
+}
+
+impl Events for DumpStream {
+    fn poll_event(&mut self) -> Result<Option<&[u8]>, TaskError> {
         let Self { server, link, .. } = self;
         let Some(payload) = link.poll()? else { return Ok(None) };
         match DumpPacket::parse(payload) {
@@ -109,10 +111,10 @@ impl DumpStream {
         }
     }
 
-    /// Waits for more bytes; a server that is silent for longer than its heartbeats allow is taken for dead.
-    pub(crate) async fn receive(&mut self) -> Result<(), TaskError> {
+    /// A server that is silent for longer than its heartbeats allow is taken for dead.
+    async fn receive(&mut self) -> Result<bool, TaskError> {
         match tokio::time::timeout(self.silence_max, self.link.receive()).await {
-            Ok(received) => received,
+            Ok(received) => received.map(|()| true),
             Err(_) => Err(TaskError::transient(format!(
                 "the server at {} sent neither events nor heartbeats for {} s; reconnecting",
                 self.server,

@@ -16,6 +16,7 @@ mod plugin;
 pub mod position;
 mod preflight;
 mod progress;
+pub mod replay;
 mod row_statements;
 mod schema;
 pub mod server;

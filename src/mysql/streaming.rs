@@ -4,6 +4,7 @@
 //! name. What concerns no captured table is passed over and counted.
 
 use std::{
+    future::Future,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -21,7 +22,6 @@ use mysql_protocol::{
 
 use crate::{
     config::MySqlConfig,
-    dump::DumpStream,
     emitter::Emitter,
     position::{MySqlPosition, TransactionContext},
     progress::Progress,
@@ -33,7 +33,16 @@ use crate::{
 /// Between two dispatches of nothing but a moved position.
 const IDLE_POSITION: Duration = Duration::from_secs(1);
 
-/// Reads one dump connection until it fails or the task stops.
+/// Where events come from.
+pub(crate) trait Events: Send {
+    /// The next event that is there whole.
+    fn poll_event(&mut self) -> Result<Option<&[u8]>, TaskError>;
+
+    /// Waits for more bytes; `false` when there will be none.
+    fn receive(&mut self) -> impl Future<Output = Result<bool, TaskError>> + Send;
+}
+
+/// Reads events from one place until that fails or ends, or the task stops.
 pub(crate) struct Streamer<'s> {
     pub(crate) config: &'s MySqlConfig,
     pub(crate) schema: &'s mut SchemaTracker,
@@ -80,10 +89,10 @@ impl<'s> Streamer<'s> {
         }
     }
 
-    /// Handles events until the connection fails or the task is stopped.
+    /// Handles events until there are no more or the task is stopped.
     pub(crate) async fn run(
         &mut self,
-        dump: &mut DumpStream,
+        events: &mut impl Events,
         out: &mut BatchSender<MySqlPosition>,
     ) -> Result<(), TaskError> {
         loop {
@@ -91,7 +100,7 @@ impl<'s> Streamer<'s> {
                 self.dispatch(out, 0).await?;
                 out.ready().await?;
             }
-            let Some(bytes) = dump.poll_event()? else {
+            let Some(bytes) = events.poll_event()? else {
                 let idle_position = self.moved && self.now_ns - self.dispatched_ns > IDLE_POSITION.as_nanos() as i64;
                 if !out.is_empty() || idle_position {
                     self.dispatch(out, 0).await?;
@@ -99,7 +108,9 @@ impl<'s> Streamer<'s> {
                 tokio::select! {
                     biased;
                     () = out.changed() => {}
-                    received = dump.receive() => received?,
+                    more = events.receive() => if !more? {
+                        return Ok(());
+                    },
                     () = tokio::time::sleep(IDLE_POSITION), if self.moved => self.now_ns = now_ns(),
                 }
                 continue;

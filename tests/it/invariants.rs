@@ -112,8 +112,8 @@ fn check_key(
                 reach(place + 1, *rewinds);
             }
             if *rewinds < restarts {
-                for back in 0..*place {
-                    if expected[back] == *change {
+                for (back, earlier) in expected.iter().enumerate().take(*place) {
+                    if earlier == change {
                         reach(back + 1, rewinds + 1);
                     }
                 }

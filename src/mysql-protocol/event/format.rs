@@ -102,7 +102,7 @@ impl EventDecoder {
     }
 
     /// A decoder for the events of a file.
-    pub(crate) fn for_file() -> Self {
+    pub fn for_file() -> Self {
         EventDecoder { is_file: true, ..EventDecoder::new(ChecksumAlgorithm::None) }
     }
 

@@ -32,11 +32,7 @@ use kafka::{
     settings::{Role, Settings},
 };
 use model::OffsetMap;
-use mysql_protocol::{
-    event::EventBody,
-    file::FileReader,
-    rows::RowCells,
-};
+use mysql_protocol::{event::EventBody, file::FileReader, rows::RowCells};
 use record::{JsonSettings, RecordBuffer, RecordSettings};
 use tokio::sync::watch;
 
@@ -138,7 +134,8 @@ fn task(control: watch::Receiver<Control>, sink: Box<dyn Sink>) -> TaskContext {
     .into();
     let json = JsonSettings { schemas_enable: false, ..JsonSettings::default() };
     // As many as the daemon's records have.
-    let context = [("connectorLogicalName", "pipeline"), ("taskId", "0"), ("connectorName", "mysql"), ("connectorId", "p")];
+    let context =
+        [("connectorLogicalName", "pipeline"), ("taskId", "0"), ("connectorName", "mysql"), ("connectorId", "p")];
     let context_headers =
         context.map(|(name, value)| (format!("__debezium.context.{name}").into(), value.into())).to_vec();
     let records = RecordSettings { key: json, value: json, context_headers, ..RecordSettings::default() };
@@ -212,11 +209,7 @@ struct Forgetful {
 }
 
 impl OffsetTopic for Forgetful {
-    fn read<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a OffsetMap,
-    ) -> BoxFuture<'a, Result<Option<StoredOffset>, TaskError>> {
+    fn read<'a>(&'a self, _: &'a str, _: &'a OffsetMap) -> BoxFuture<'a, Result<Option<StoredOffset>, TaskError>> {
         Box::pin(async { Ok(None) })
     }
 

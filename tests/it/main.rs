@@ -1,6 +1,11 @@
 //! One binary for everything that needs more than one crate: layers, comparisons, real servers.
 #![allow(missing_docs, unreachable_pub, reason = "nobody else uses a test binary")]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "tests wait for servers and show what they saw")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests wait for servers and show what they saw"
+)]
 
 mod compat;
 mod crash;

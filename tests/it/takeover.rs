@@ -107,7 +107,8 @@ fn check_offset(offset: &Value) {
         assert!(members.contains(&needed), "{needed} is missing in {offset}");
     }
     let inside = ["event", "row"];
-    let known = |member: &&str| ["ts_sec", "file", "pos", "gtids", "server_id"].contains(member) || inside.contains(member);
+    let known =
+        |member: &&str| ["ts_sec", "file", "pos", "gtids", "server_id"].contains(member) || inside.contains(member);
     assert!(members.iter().all(known), "{offset} has members that Debezium's offsets have not");
     assert!(offset["file"].is_string() && offset["gtids"].is_string(), "{offset}");
     for number in members.iter().filter(|member| !["file", "gtids"].contains(member)) {
@@ -231,8 +232,7 @@ fn check_order(scene: &Scene) {
         assert!(id <= reached + 1, "rows {} to {} are missing", reached + 1, id - 1);
         back += i32::from(id <= previous);
         (previous, reached) = (id, reached.max(id));
-        let columns: Vec<&str> =
-            value["after"].as_object().expect("a row").keys().map(String::as_str).collect();
+        let columns: Vec<&str> = value["after"].as_object().expect("a row").keys().map(String::as_str).collect();
         let wanted = match id {
             1..=10 => &["id", "v"][..],
             11..=20 => &["id", "v", "debezium"],

@@ -66,9 +66,9 @@ fn ends(consumer: &BaseConsumer, topic: &str) -> (i64, i64) {
 pub fn read(bootstrap: &str, topic: &str) -> Vec<Record> {
     let mut records = Vec::new();
     scan(bootstrap, topic, |message| {
-        let headers = message.headers().map(|headers| {
-            headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
-        });
+        let headers = message
+            .headers()
+            .map(|headers| headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect());
         records.push(Record {
             topic: topic.to_owned(),
             partition: message.partition(),

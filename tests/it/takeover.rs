@@ -22,6 +22,7 @@ const BEGUN: i64 = 10_000;
 struct Scene {
     servers: Servers,
     next: i64,
+    begun: Instant,
 }
 
 impl Scene {
@@ -59,6 +60,7 @@ impl Scene {
             assert!(Instant::now() < deadline, "{what}: {} of {records} records came", self.published());
             std::thread::sleep(Duration::from_millis(20));
         }
+        println!("takeover: {what} after {:.1} s", self.begun.elapsed().as_secs_f32());
     }
 
     /// The newest stored offset of the connector.
@@ -107,7 +109,8 @@ fn check_offset(offset: &Value) {
         assert!(members.contains(&needed), "{needed} is missing in {offset}");
     }
     let inside = ["event", "row"];
-    let known = |member: &&str| ["ts_sec", "file", "pos", "gtids", "server_id"].contains(member) || inside.contains(member);
+    let known =
+        |member: &&str| ["ts_sec", "file", "pos", "gtids", "server_id"].contains(member) || inside.contains(member);
     assert!(members.iter().all(known), "{offset} has members that Debezium's offsets have not");
     assert!(offset["file"].is_string() && offset["gtids"].is_string(), "{offset}");
     for number in members.iter().filter(|member| !["file", "gtids"].contains(member)) {
@@ -128,7 +131,7 @@ fn a_connector_moves_from_debezium_to_us_and_back() {
             "connect.exactly.once.source.support=disabled",
         ],
     );
-    let mut scene = Scene { servers, next: 1 };
+    let mut scene = Scene { servers, next: 1, begun: Instant::now() };
     sql(
         scene.servers.info("mysql8"),
         "CREATE DATABASE takeover; USE takeover; CREATE TABLE items (id INT PRIMARY KEY, v VARCHAR(20) DEFAULT 'v');
@@ -231,8 +234,7 @@ fn check_order(scene: &Scene) {
         assert!(id <= reached + 1, "rows {} to {} are missing", reached + 1, id - 1);
         back += i32::from(id <= previous);
         (previous, reached) = (id, reached.max(id));
-        let columns: Vec<&str> =
-            value["after"].as_object().expect("a row").keys().map(String::as_str).collect();
+        let columns: Vec<&str> = value["after"].as_object().expect("a row").keys().map(String::as_str).collect();
         let wanted = match id {
             1..=10 => &["id", "v"][..],
             11..=20 => &["id", "v", "debezium"],

@@ -22,6 +22,7 @@ const BEGUN: i64 = 10_000;
 struct Scene {
     servers: Servers,
     next: i64,
+    begun: Instant,
 }
 
 impl Scene {
@@ -59,6 +60,7 @@ impl Scene {
             assert!(Instant::now() < deadline, "{what}: {} of {records} records came", self.published());
             std::thread::sleep(Duration::from_millis(20));
         }
+        println!("takeover: {what} after {:.1} s", self.begun.elapsed().as_secs_f32());
     }
 
     /// The newest stored offset of the connector.
@@ -129,7 +131,7 @@ fn a_connector_moves_from_debezium_to_us_and_back() {
             "connect.exactly.once.source.support=disabled",
         ],
     );
-    let mut scene = Scene { servers, next: 1 };
+    let mut scene = Scene { servers, next: 1, begun: Instant::now() };
     sql(
         scene.servers.info("mysql8"),
         "CREATE DATABASE takeover; USE takeover; CREATE TABLE items (id INT PRIMARY KEY, v VARCHAR(20) DEFAULT 'v');

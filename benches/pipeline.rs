@@ -5,7 +5,6 @@
 //! statements; `benches/backlog DIR` makes one. Without FILE, as under a plain `cargo bench`, it says so and ends.
 //! Prints rows/s, CPU us/row (user and system time of this process) and the process's peak memory.
 #![allow(clippy::print_stdout, missing_docs)]
-
 #![allow(clippy::disallowed_methods, reason = "a program of its own: its main thread may wait")]
 
 use std::{

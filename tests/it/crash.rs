@@ -54,7 +54,9 @@ fn last_number(gtids: &str) -> Option<u64> {
 }
 
 fn life(dir: &Path) -> Life {
-    let offset = stored(dir).filter(|offset| offset.get("snapshot").is_none());
+    let offset = stored(dir);
+    eprintln!("killed with the stored position {offset:?}");
+    let offset = offset.filter(|offset| offset.get("snapshot").is_none());
     let done = offset.and_then(|offset| last_number(offset["gtids"].as_str()?));
     Life { began_ms: now_ms(), done }
 }
@@ -91,9 +93,10 @@ fn big_table(server: &Value) {
 fn wait_for(daemon: &Daemon, what: &str, mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(120);
     while !ready() {
-        let (_, status) = daemon.get("/connectors/crash/status").unwrap_or_default();
-        assert!(Instant::now() < deadline, "not {what} after 120 s: {status}\n{}", daemon.log());
-        assert_ne!(status["tasks"][0]["state"], "FAILED", "{status}");
+        if Instant::now() > deadline {
+            let (_, status) = daemon.get("/connectors/crash/status").unwrap_or_default();
+            panic!("not {what} after 120 s: {status}\n{}", daemon.log());
+        }
         std::thread::sleep(Duration::from_millis(3));
     }
 }

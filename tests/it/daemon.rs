@@ -29,6 +29,13 @@ pub fn free_port() -> u16 {
 impl Daemon {
     /// Starts a daemon with its files in `dir` and waits until it is ready. `extra` are more lines of the worker file.
     pub fn start(dir: &Path, bootstrap: &str, group: &str, extra: &str) -> Daemon {
+        let mut daemon = Daemon::spawn(dir, bootstrap, group, extra);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// The same without waiting.
+    pub fn spawn(dir: &Path, bootstrap: &str, group: &str, extra: &str) -> Daemon {
         let (rest, admin) = (free_port(), free_port());
         std::fs::create_dir_all(dir).expect("the daemon's folder");
         let state = dir.join("state");
@@ -45,9 +52,24 @@ impl Daemon {
         );
         std::fs::write(dir.join("worker.properties"), worker).expect("the worker file");
         let child = spawn(dir);
-        let mut daemon = Daemon { child, rest, admin, dir: dir.to_owned() };
-        daemon.wait_until_ready();
-        daemon
+        Daemon { child, rest, admin, dir: dir.to_owned() }
+    }
+
+    /// Waits until it has ended by itself; gives its exit code and what it has logged.
+    pub fn ended(&mut self, within: Duration) -> (Option<i32>, String) {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the daemon's state") {
+                return (status.code(), self.log());
+            }
+            assert!(Instant::now() < deadline, "the daemon does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Port of the REST API.
+    pub fn rest(&self) -> u16 {
+        self.rest
     }
 
     /// Starts it again with the same files, after a kill or stop.
@@ -126,6 +148,12 @@ impl Daemon {
         request(self.rest, method, path, body).unwrap_or_else(|| panic!("{method} {path}: no answer\n{}", self.log()))
     }
 
+    /// The same with a body that need not be JSON; gives the answer's text.
+    pub fn send_text(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let answer = exchange(self.rest, method, path, Some(body.to_owned()));
+        answer.unwrap_or_else(|| panic!("{method} {path}: no answer\n{}", self.log()))
+    }
+
     /// Creates a connector and waits until its task runs.
     pub fn create(&self, body: &Value) {
         let (code, answer) = self.send("POST", "/connectors", Some(body));
@@ -183,15 +211,14 @@ fn spawn(dir: &Path) -> Child {
 
 /// A request to any REST port of this machine; `None` when nobody answers.
 pub fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
-    let (code, text) = exchange(port, method, path, body)?;
+    let (code, text) = exchange(port, method, path, body.map(Value::to_string))?;
     Some((code, serde_json::from_str(&text).unwrap_or(Value::Null)))
 }
 
 /// One HTTP exchange, kept plain so that what is tested is what a person's curl would see.
-fn exchange(port: u16, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, String)> {
+fn exchange(port: u16, method: &str, path: &str, body: Option<String>) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(95))).ok()?;
-    let body = body.map(Value::to_string);
     let head = match &body {
         Some(body) => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
         None => String::new(),

@@ -7,6 +7,7 @@
     reason = "tests wait for servers and show what they saw"
 )]
 
+mod bad_input;
 mod compat;
 mod crash;
 mod daemon;

@@ -47,6 +47,8 @@ pub struct Settled {
     pub seq: Seq,
     /// `Ok` when every record is in Kafka.
     pub result: Result<(), TaskError>,
+    /// How many records it had.
+    pub records: u64,
     /// The batch's place among those in flight, free again once this word was heard; the channel holds as many
     /// words as there are places, so that reporting never waits.
     _slot: Option<OwnedSemaphorePermit>,
@@ -56,6 +58,7 @@ pub struct Settled {
 #[derive(Debug)]
 pub struct Ack {
     seq: Seq,
+    records: u64,
     to: Option<Sender<Settled>>,
     slot: Option<OwnedSemaphorePermit>,
     permit: Option<Permit>,
@@ -64,7 +67,13 @@ pub struct Ack {
 impl Ack {
     /// An ack for batch `seq`, reporting to `to`; memory and place are released with the report.
     pub fn new(seq: Seq, to: Sender<Settled>, permit: Permit, slot: Option<OwnedSemaphorePermit>) -> Self {
-        Self { seq, to: Some(to), slot, permit: Some(permit) }
+        Self { seq, records: 0, to: Some(to), slot, permit: Some(permit) }
+    }
+
+    /// Says how many records the batch has.
+    pub fn of(mut self, records: u64) -> Self {
+        self.records = records;
+        self
     }
 
     /// The batch.
@@ -86,7 +95,7 @@ impl Ack {
         self.permit.take();
         if let Some(to) = self.to.take() {
             // Fails only when the task has ended already: nobody is left to be told.
-            let _ = to.try_send(Settled { seq: self.seq, result, _slot: self.slot.take() });
+            let _ = to.try_send(Settled { seq: self.seq, result, records: self.records, _slot: self.slot.take() });
         }
     }
 }

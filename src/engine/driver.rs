@@ -279,7 +279,7 @@ impl<P: Position> Pump<P> {
                 }
                 (seq, result) = maybe(&mut self.pending.store) => {
                     self.pending.store = None;
-                    self.metrics.checkpoints_stored.add(1);
+                    self.metrics.checkpoints_stored.add(i64::from(result.is_ok()));
                     Input::Stored { seq, result }
                 }
                 (seq, result) = maybe(&mut self.pending.publish) => {
@@ -303,9 +303,13 @@ impl<P: Position> Pump<P> {
                 // A batch's Read is in its channel before the batch can be settled.
                 self.drain_reads(&mut actions);
             }
-            let mut words = settled.into_iter().map(|word| (word.seq, word.result)).collect::<Vec<_>>();
-            while let Some(Ok(word)) = (!words.is_empty()).then(|| self.settled.try_recv()) {
+            let mut words = Vec::new();
+            while let Some(word) = settled.take() {
+                if word.result.is_ok() {
+                    self.metrics.records_delivered.add(word.records as i64);
+                }
                 words.push((word.seq, word.result));
+                settled = self.settled.try_recv().ok();
             }
             let now = Instant::now();
             if words.is_empty() {

@@ -80,7 +80,8 @@ fn big_table(server: &Value) {
     let mut rows = 1;
     while rows < BIG {
         let more = rows.min(BIG - rows).min(250_000);
-        let _ = writeln!(text, "INSERT INTO big SELECT id+{rows}, 0, CONCAT('row-', id+{rows}) FROM big WHERE id<={more};");
+        let _ =
+            writeln!(text, "INSERT INTO big SELECT id+{rows}, 0, CONCAT('row-', id+{rows}) FROM big WHERE id<={more};");
         rows += more;
     }
     sql(server, &text);
@@ -235,7 +236,8 @@ fn in_database(servers: &Servers, table: &str) -> BTreeMap<String, String> {
 
 /// Every row of the large table is in its topic, as it is in the table.
 fn check_big(servers: &Servers) {
-    let count = sql(servers.info("mysql8"), &format!("SELECT COUNT(*) FROM {DB}.big WHERE v=0 AND body=CONCAT('row-', id)"));
+    let count =
+        sql(servers.info("mysql8"), &format!("SELECT COUNT(*) FROM {DB}.big WHERE v=0 AND body=CONCAT('row-', id)"));
     assert_eq!(count.trim(), BIG.to_string(), "the table itself");
     let mut seen = vec![false; BIG as usize + 1];
     topics::scan(servers.bootstrap(), &format!("{NAME}.{DB}.big"), |message| {

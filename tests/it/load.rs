@@ -58,7 +58,8 @@ pub fn key(id: i64) -> String {
 pub fn tables(database: &str) -> String {
     let mut sql = format!("CREATE DATABASE IF NOT EXISTS {database} CHARSET utf8mb4; USE {database};");
     for table in TABLES {
-        let _ = write!(sql, "CREATE TABLE {table} (id BIGINT PRIMARY KEY, v INT NOT NULL, body VARCHAR(200) NOT NULL);");
+        let _ =
+            write!(sql, "CREATE TABLE {table} (id BIGINT PRIMARY KEY, v INT NOT NULL, body VARCHAR(200) NOT NULL);");
     }
     sql
 }

@@ -40,9 +40,9 @@ pub fn list(bootstrap: &str) -> Vec<(String, usize)> {
 pub fn read(bootstrap: &str, topic: &str) -> Vec<Record> {
     let mut records = Vec::new();
     scan(bootstrap, topic, |message| {
-        let headers = message.headers().map(|headers| {
-            headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
-        });
+        let headers = message
+            .headers()
+            .map(|headers| headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect());
         records.push(Record {
             topic: topic.to_owned(),
             partition: message.partition(),

@@ -57,7 +57,10 @@ select_all() {
     sql -NB --raw -e "SELECT $list FROM \`$db\`.\`$table\` ORDER BY 2"
   done
 }
-cases=("$@"); [ ${#cases[@]} -gt 0 ] || cases=($(cd "$here/scenarios" && ls *.sql | sed 's/\.sql$//'))
+cases=("$@")
+if [ ${#cases[@]} -eq 0 ]; then
+  for scenario in "$here"/scenarios/*.sql; do cases+=("$(basename "$scenario" .sql)"); done
+fi
 for case in "${cases[@]}"; do
   scenario=$here/scenarios/$case.sql
   only=$(sed -n 's/^-- only: //p' "$scenario"); [ -z "$only" ] || [ "$only" = "$compatible" ] || continue

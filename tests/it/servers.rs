@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
 };
 
 use serde_json::Value;
@@ -39,6 +39,12 @@ impl Servers {
         assert!(!line.is_empty(), "the servers {names:?} did not start; the launcher's messages are above");
         let info = serde_json::from_str(&line).expect("the launcher prints JSON");
         Servers { info, dir, child, pipe: Mutex::new((stdin, stdout)) }
+    }
+
+    /// MySQL 8 and Kafka, shared by the tests of this process; each uses databases and topics of its own.
+    pub fn shared() -> &'static Servers {
+        static SHARED: OnceLock<Servers> = OnceLock::new();
+        SHARED.get_or_init(|| Servers::start(&["mysql8", "kafka"], &[]))
     }
 
     /// What the launcher says about a server.

@@ -1,6 +1,6 @@
 //! The whole pipeline of a connector over a recorded binlog file: decode, assemble, encode, hand over.
 //!
-//! `cargo bench --bench pipeline -- FILE [BOOTSTRAP] [RUNS]`: to a sink that drops everything, and with BOOTSTRAP to a
+//! `cargo bench --bench pipeline -- FILE [BOOTSTRAP] [RUNS] [QUEUE_BYTES]`: to a sink that drops everything, and with BOOTSTRAP to a
 //! real broker, as the daemon does it: same engine, same shares of memory, lz4. The file must hold its tables' CREATE
 //! statements; `benches/backlog DIR` makes one. Without FILE, as under a plain `cargo bench`, it says so and ends.
 //! Prints rows/s, CPU us/row (user and system time of this process) and the process's peak memory.
@@ -32,11 +32,7 @@ use kafka::{
     settings::{Role, Settings},
 };
 use model::OffsetMap;
-use mysql_protocol::{
-    event::EventBody,
-    file::FileReader,
-    rows::RowCells,
-};
+use mysql_protocol::{event::EventBody, file::FileReader, rows::RowCells};
 use record::{JsonSettings, RecordBuffer, RecordSettings};
 use tokio::sync::watch;
 
@@ -52,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let bootstrap = args.next();
     let runs: usize = args.next().map_or(Ok(3), |n| n.parse())?;
+    let queue: u64 = args.next().map_or(Ok(SHARE as u64 / 3), |n| n.parse())?;
     let rows = count_rows(&file)?;
     println!("{}: {rows} rows, {} MB", file.display(), fs::metadata(&file)?.len() >> 20);
     for _ in 0..runs {
@@ -62,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..runs {
             let delivered = Arc::new(AtomicI64::new(0));
             let settings = producer(&bootstrap)?;
-            let sink = KafkaSink::new(settings, (SHARE / 3) as u64, None, Arc::new(AtomicBool::new(false)))?;
+            let sink = KafkaSink::new(settings, queue, None, Arc::new(AtomicBool::new(false)))?;
             let sink = Box::new(CountingSink { sink, delivered: delivered.clone() });
             measure("broker, lz4", &file, rows, delivered, sink)?;
         }
@@ -138,7 +135,8 @@ fn task(control: watch::Receiver<Control>, sink: Box<dyn Sink>) -> TaskContext {
     .into();
     let json = JsonSettings { schemas_enable: false, ..JsonSettings::default() };
     // As many as the daemon's records have.
-    let context = [("connectorLogicalName", "pipeline"), ("taskId", "0"), ("connectorName", "mysql"), ("connectorId", "p")];
+    let context =
+        [("connectorLogicalName", "pipeline"), ("taskId", "0"), ("connectorName", "mysql"), ("connectorId", "p")];
     let context_headers =
         context.map(|(name, value)| (format!("__debezium.context.{name}").into(), value.into())).to_vec();
     let records = RecordSettings { key: json, value: json, context_headers, ..RecordSettings::default() };
@@ -212,11 +210,7 @@ struct Forgetful {
 }
 
 impl OffsetTopic for Forgetful {
-    fn read<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a OffsetMap,
-    ) -> BoxFuture<'a, Result<Option<StoredOffset>, TaskError>> {
+    fn read<'a>(&'a self, _: &'a str, _: &'a OffsetMap) -> BoxFuture<'a, Result<Option<StoredOffset>, TaskError>> {
         Box::pin(async { Ok(None) })
     }
 

@@ -96,7 +96,6 @@ impl DumpStream {
         // 5.6.1, with the server's algorithm since. The FORMAT_DESCRIPTION that follows says it for the rest.
         Ok((stream, EventDecoder::new(checksum)))
     }
-
 }
 
 impl Events for DumpStream {

@@ -25,9 +25,7 @@ use mysql_protocol::{
     gtid::{BinlogFile, GtidSet},
 };
 
-use crate::{
-    MySqlPlugin, config::MySqlConfig, connector::MySqlSource, position::MySqlPosition, streaming::Events,
-};
+use crate::{MySqlPlugin, config::MySqlConfig, connector::MySqlSource, position::MySqlPosition, streaming::Events};
 
 /// Bytes read from a file at once, as much as a dump connection takes.
 const CHUNK: usize = 256 << 10;

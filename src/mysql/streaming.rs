@@ -184,7 +184,11 @@ impl<'s> Streamer<'s> {
         // Events at a file's start and between transactions are no progress of their own.
         self.moved |= matches!(
             event.body,
-            EventBody::Rows(_) | EventBody::TableMap(_) | EventBody::Query(_) | EventBody::Xid(_) | EventBody::XaPrepare(_)
+            EventBody::Rows(_)
+                | EventBody::TableMap(_)
+                | EventBody::Query(_)
+                | EventBody::Xid(_)
+                | EventBody::XaPrepare(_)
         );
         Ok(())
     }

@@ -34,7 +34,10 @@ demo: build ## MySQL to Kafka to assembled orders, on real servers (DEMO_PORT_BA
 
 bench: deps ## benchmarks, also against the real Debezium
 	@$(SERVERS) install mysql8 kafka connect
-	$(CARGO) bench --workspace
+	$(CARGO) build --release --locked
+	@benches/backlog "$(abspath $(TARGET))/bench-data"
+	$(CARGO) bench --locked --bench pipeline -- "$(abspath $(TARGET))/bench-data/binlog.000001"
+	@benches/versus "$(TARGET)/release/afterimage"
 
 fuzz: deps ## runs every fuzz target for FUZZ_SECONDS (60) each
 	@test -d fuzz/fuzz_targets || { echo "there is no fuzz target yet" >&2; exit 1; }

@@ -1,6 +1,6 @@
 //! The whole pipeline of a connector over a recorded binlog file: decode, assemble, encode, hand over.
 //!
-//! `cargo bench --bench pipeline -- FILE [BOOTSTRAP] [RUNS]`: to a sink that drops everything, and with BOOTSTRAP to a
+//! `cargo bench --bench pipeline -- FILE [BOOTSTRAP] [RUNS] [QUEUE_BYTES]`: to a sink that drops everything, and with BOOTSTRAP to a
 //! real broker, as the daemon does it: same engine, same shares of memory, lz4. The file must hold its tables' CREATE
 //! statements; `benches/backlog DIR` makes one. Without FILE, as under a plain `cargo bench`, it says so and ends.
 //! Prints rows/s, CPU us/row (user and system time of this process) and the process's peak memory.
@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let bootstrap = args.next();
     let runs: usize = args.next().map_or(Ok(3), |n| n.parse())?;
+    let queue: u64 = args.next().map_or(Ok(SHARE as u64 / 3), |n| n.parse())?;
     let rows = count_rows(&file)?;
     println!("{}: {rows} rows, {} MB", file.display(), fs::metadata(&file)?.len() >> 20);
     for _ in 0..runs {
@@ -59,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..runs {
             let delivered = Arc::new(AtomicI64::new(0));
             let settings = producer(&bootstrap)?;
-            let sink = KafkaSink::new(settings, (SHARE / 3) as u64, None, Arc::new(AtomicBool::new(false)))?;
+            let sink = KafkaSink::new(settings, queue, None, Arc::new(AtomicBool::new(false)))?;
             let sink = Box::new(CountingSink { sink, delivered: delivered.clone() });
             measure("broker, lz4", &file, rows, delivered, sink)?;
         }

@@ -8,7 +8,10 @@ use mysql_async::{
     prelude::{FromRow, Queryable},
 };
 
-use crate::{config::SslMode, server::Server};
+use crate::{
+    config::SslMode,
+    server::{LOGGING_IN, Server},
+};
 
 /// A connection with its server, for errors that name it.
 pub struct Client {
@@ -24,7 +27,7 @@ impl Client {
     pub async fn connect(server: &Server) -> Result<Self, TaskError> {
         let limit = server.config().connect_timeout;
         let connecting = async {
-            let failed = |error: mysql_async::Error| server.client_failure("logging in", &error);
+            let failed = |error: mysql_async::Error| server.client_failure(LOGGING_IN, &error);
             match Conn::new(options(server, server.tls().enabled())?).await {
                 Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.prefers_tls() => {
                     Conn::new(options(server, false)?).await.map_err(failed)

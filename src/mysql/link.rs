@@ -20,7 +20,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{config::SslMode, server::Server};
+use crate::{
+    config::SslMode,
+    server::{LOGGING_IN, Server},
+};
 
 /// Largest packet taken: the server's own limit (`max_allowed_packet` is at most 1 GiB).
 const PACKET_MAX: usize = 1 << 30;
@@ -141,7 +144,7 @@ impl Link {
 
     fn auth_failure(&self, error: AuthError) -> TaskError {
         match error {
-            AuthError::Refused(refused) => self.server.failure("logging in", Some(refused.code), refused.message),
+            AuthError::Refused(refused) => self.server.failure(LOGGING_IN, Some(refused.code), refused.message),
             other => TaskError::definite(format!(
                 "Failed to authenticate to the database at {} with user '{}': {other}",
                 self.server,

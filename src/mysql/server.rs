@@ -29,6 +29,9 @@ const DEFINITE: &[u16] = &[
     1862, 3118,
 ];
 
+/// What is being done while a user logs in, in [`Server::failure`].
+pub(crate) const LOGGING_IN: &str = "logging in";
+
 /// Login was refused.
 const LOGIN: &[u16] = &[1045, 1698, 1820, 1862, 3118, 1251, 2059];
 
@@ -62,11 +65,12 @@ impl Server {
     pub fn failure(&self, doing: &str, code: Option<u16>, said: impl fmt::Display) -> TaskError {
         let user = &self.config.user;
         let failure = match code {
-            Some(code) if LOGIN.contains(&code) => Failure::new(format!(
+            Some(code) if LOGIN.contains(&code) && doing == LOGGING_IN => Failure::new(format!(
                 "Failed to authenticate to the database at {self} with user '{user}'; check database.user and \
                  database.password"
             )),
-            Some(1142 | 1143 | 1227 | 1044 | 1370) => Failure::new(format!(
+            // 1045 after the login: COM_REGISTER_SLAVE without REPLICATION SLAVE says it like this.
+            Some(1142 | 1143 | 1227 | 1044 | 1045 | 1370) => Failure::new(format!(
                 "{doing} needs a privilege that user '{user}' does not have at {self}; usually: GRANT SELECT, RELOAD, \
                  SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES ON *.* TO '{user}'"
             )),

@@ -204,14 +204,14 @@ fn a_connector_that_cannot_run_says_why_and_moves_no_offset() {
     settings_at_the_start(&mut stage);
     purged_position(&mut stage);
 
-    stage.sql("CREATE DATABASE empty;");
-    stage.daemon.create(&stage.config("empty", json!({ "table.include.list": "empty.no_such_table" })));
+    stage.sql("CREATE DATABASE nothing;");
+    stage.daemon.create(&stage.config("nothing", json!({ "table.include.list": "empty.no_such_table" })));
     let deadline = Instant::now() + Duration::from_secs(20);
     while !stage.daemon.log().contains("nothing is captured") {
         assert!(Instant::now() < deadline, "no warning about a list that matches nothing");
         std::thread::sleep(Duration::from_millis(100));
     }
-    stage.daemon.wait_running("empty");
+    stage.daemon.wait_running("nothing");
 
     stage.fails("nowhere", &["nowhere.nowhere.t", "topic.creation.default.partitions"]);
     assert_eq!(stage.offset("nowhere"), json!({ "offsets": [] }), "nothing was delivered");
@@ -222,7 +222,7 @@ fn a_connector_that_cannot_run_says_why_and_moves_no_offset() {
     stage.wait_rows("good", 2);
     let (_, metrics) = stage.daemon.admin("/metrics").expect("metrics");
     stage.seen.push(("the metrics".to_owned(), metrics));
-    for name in ["good", "nowhere", "login", "poor", "stmt", "image", "purged", "empty"] {
+    for name in ["good", "nowhere", "login", "poor", "stmt", "image", "purged", "nothing"] {
         let (_, status) = stage.daemon.get(&format!("/connectors/{name}/status")).expect("a status");
         stage.seen.push((format!("the status of {name}"), status.to_string()));
     }
@@ -365,9 +365,12 @@ fn a_full_disk_stops_connectors_and_loses_nothing() {
     daemon.create(&body);
     sql(mysql, "INSERT INTO fulldisk.t VALUES (0, 'before')");
     let fill = disk.0.join("fill");
-    let filled =
-        Command::new("dd").args(["if=/dev/zero", "bs=4k", "status=none"]).arg(format!("of={}", fill.display()));
-    let mut filled = { filled }.stderr(std::process::Stdio::null()).spawn().expect("dd");
+    let mut filled = Command::new("dd")
+        .args(["if=/dev/zero", "bs=4k", "status=none"])
+        .arg(format!("of={}", fill.display()))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("dd");
     assert!(!filled.wait().expect("dd ends").success(), "the disk is full");
     // The log that the store writes has some room left in its last block.
     let mut rows = 0;

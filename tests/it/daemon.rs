@@ -67,11 +67,6 @@ impl Daemon {
         }
     }
 
-    /// Port of the REST API.
-    pub fn rest(&self) -> u16 {
-        self.rest
-    }
-
     /// Starts it again with the same files, after a kill or stop.
     pub fn restart(&mut self) {
         self.child = spawn(&self.dir);

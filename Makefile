@@ -63,7 +63,7 @@ dist: deps ## a release archive with RocksDB linked statically, under target/dis
 	  tar -C "$(abspath $(TARGET))/dist" -czf "$$folder.tar.gz" "$$name" && echo "$$folder.tar.gz is ready"
 
 compat-record: deps ## records connectors-compat/ from the real Debezium (CASES="name ..." for some)
-	@$(SERVERS) install mysql8 kafka connect
+	@$(SERVERS) install mysql8 mysql57 kafka connect
 	@tests/compat/record $(CASES)
 
 servers: deps ## starts MySQL, Kafka and Redis in the background on fixed ports

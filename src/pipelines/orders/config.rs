@@ -271,7 +271,8 @@ mod tests {
             ("[redis]\nurl = 'localhost'", "redis.url"),
             ("[columns.orders]\nnothing = 'int'", "columns.orders"),
             ("wrokers = 3", "wrokers"),
-            ("workers = 'three'", "three"),
+            ("workers = 'three'", "workers: "),
+            ("[redis]\nbookkeeping_db = 'one'", "redis.bookkeeping_db: "),
         ] {
             let error = Config::load(text, std::iter::empty()).expect_err(text).to_string();
             assert!(error.contains(name), "{text}: {error}");

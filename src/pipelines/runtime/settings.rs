@@ -81,8 +81,11 @@ pub fn load<T: DeserializeOwned>(
         };
         set(&mut table, &path, value, name)?;
     }
-    // The message names the field; toml's own rendering would quote the line, which may hold a secret.
-    T::deserialize(table).map_err(|e| Error::Config(e.message().to_owned()))
+    // The path names the setting; toml's own rendering would quote the line, which may hold a secret.
+    serde_path_to_error::deserialize(table).map_err(|e| {
+        let (path, message) = (e.path().to_string(), e.inner().message());
+        Error::Config(if path == "." { message.to_owned() } else { format!("{path}: {message}") })
+    })
 }
 
 fn set(table: &mut toml::Table, path: &[String], value: toml::Value, name: &str) -> Result<(), Error> {

@@ -37,13 +37,14 @@ pub struct Tables {
 
 /// What an order wanted and had in all its time.
 ///
-/// The two tables are two topics, which are not ordered against each other: a reader may meet any state of the order
-/// together with any state of its lines. So its lines never sufficed when the most products it ever had are fewer than
-/// the fewest it ever wanted.
-#[derive(Debug, Clone, Copy, Default)]
+/// The order is in one partition and each of its lines in one of its own, and partitions are not ordered against each
+/// other: a reader may meet any state of the order together with any state of each line. So its lines never sufficed
+/// when all the lines it ever had, or all the products on them, are fewer than the fewest it ever wanted.
+#[derive(Debug, Clone, Default)]
 pub struct Past {
     wanted_least: Option<i64>,
-    had_most: i64,
+    lines: BTreeSet<String>,
+    products: BTreeSet<String>,
     /// Whether they sufficed in the tables at one moment.
     pub sufficed: bool,
 }
@@ -51,7 +52,8 @@ pub struct Past {
 impl Past {
     /// Whether no reader of the topics can have found it complete.
     pub fn never_sufficed(&self) -> bool {
-        self.wanted_least.is_none_or(|wanted| self.had_most < wanted)
+        let had_most = self.lines.len().min(self.products.len()) as i64;
+        self.wanted_least.is_none_or(|wanted| had_most < wanted)
     }
 }
 
@@ -200,8 +202,11 @@ impl Writer {
         let Written { tables, past, .. } = &mut self.written;
         for id in std::mem::take(&mut self.touched) {
             let (had, wanted) = (tables.had(&id), tables.orders.get(&id).map(|order| order.wanted));
-            let past = past.entry(id).or_default();
-            past.had_most = past.had_most.max(had);
+            let past = past.entry(id.clone()).or_default();
+            for (line, product) in tables.lines.get(&id).into_iter().flatten() {
+                past.lines.insert(line.clone());
+                past.products.insert(product.clone());
+            }
             past.wanted_least = [past.wanted_least, wanted].into_iter().flatten().min();
             past.sufficed |= wanted.is_some_and(|wanted| had >= wanted);
         }
@@ -339,6 +344,7 @@ impl Writer {
             let product = self.written.tables.lines[&order][&line].clone();
             self.written.tables.remove_line(&order, &line);
             self.written.tables.put_line(&order, &new, &product);
+            self.touched.insert(order);
         }
         "a line's key"
     }

@@ -164,7 +164,11 @@ async fn create_topics_patiently(shared: &Shared) -> Result<bool, Error> {
     progress.doing(WORKER, &shared.config.output.ready_topic, format!("waiting for Kafka at {place}"));
     let mut told = false;
     loop {
-        match create_topics(&shared.config).await {
+        let result = tokio::select! {
+            () = shared.shutdown.wait() => return Ok(false),
+            result = create_topics(&shared.config) => result,
+        };
+        match result {
             Ok(()) => {
                 progress.done(WORKER);
                 return Ok(true);

@@ -135,6 +135,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let progress = &shared.progress.run;
         let mut failures = 0_u32;
+        let mut told = String::new();
         loop {
             self.doing("starting");
             let began = Instant::now();
@@ -147,6 +148,7 @@ impl Worker {
             }
             if began.elapsed() > Duration::from_secs(30) {
                 failures = 0;
+                told.clear();
             }
             let reason = match halt {
                 Halt::Stop => return Ok(()),
@@ -165,7 +167,11 @@ impl Worker {
             progress.restarts.add(1);
             progress.error(&reason);
             self.doing(format!("waiting to try again: {reason}"));
-            tracing::warn!(worker = %self.name, %reason, failures, "beginning again from the committed offsets");
+            // What does not answer is told once, not at every try.
+            if reason != told {
+                tracing::warn!(worker = %self.name, %reason, "beginning again from the committed offsets");
+                told = reason;
+            }
             let wait = Duration::from_millis(100_u64.saturating_mul(1 << failures.min(6)).min(5_000));
             if !shared.shutdown.pause(wait) {
                 return Ok(());

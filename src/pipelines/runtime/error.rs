@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 
 /// Why a pipeline could not start or go on. The text says what to do; it never holds a secret or a row value.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +46,18 @@ impl Error {
     }
 }
 
-impl From<rdkafka::error::KafkaError> for Error {
-    fn from(error: rdkafka::error::KafkaError) -> Self {
-        match error.rdkafka_error_code() {
+impl From<KafkaError> for Error {
+    fn from(error: KafkaError) -> Self {
+        let code = match &error {
+            // The value may be a secret.
+            KafkaError::ClientConfig(_, problem, setting, _) => {
+                return Self::Config(format!("kafka.properties: {setting}: {problem}"));
+            }
+            KafkaError::ClientCreation(problem) => return Self::Config(format!("kafka: {problem}")),
+            KafkaError::AdminOp(code) => Some(*code),
+            _ => error.rdkafka_error_code(),
+        };
+        match code {
             Some(code) if is_away(code) => {
                 Self::Kafka(format!("no broker answers ({code}): does it run, and is kafka.bootstrap_servers right?"))
             }
@@ -88,6 +97,9 @@ impl From<mysql_async::Error> for Error {
             // Other texts may quote a value ("Duplicate entry ..."): the code says enough.
             mysql_async::Error::Server(server) => {
                 Self::Database(format!("MySQL error {} (SQLSTATE {})", server.code, server.state))
+            }
+            mysql_async::Error::Io(error) => {
+                Self::Database(format!("MySQL: no answer ({error}): does it run, and is mysql.url right?"))
             }
             other => Self::Database(format!("MySQL: {other}")),
         }

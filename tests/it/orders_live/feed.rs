@@ -6,7 +6,7 @@ use std::{
 };
 
 use rand::{Rng, rngs::StdRng};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord};
 use serde_json::{Value, json};
 
 use super::PARTITIONS;
@@ -22,9 +22,9 @@ pub(super) struct Tables {
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Row {
-    customer: i64,
-    payment: i64,
-    wanted: i64,
+    pub(super) customer: i64,
+    pub(super) payment: i64,
+    pub(super) wanted: i64,
 }
 
 /// Partitions are not ordered against each other: any state of an order can be met together with any state of each of

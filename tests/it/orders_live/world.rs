@@ -63,7 +63,7 @@ impl Drop for Servers {
 }
 
 /// The pipeline's process, killed when a failing test forgets it.
-pub(super) struct Process(Child);
+pub(super) struct Process(pub(super) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {

@@ -19,7 +19,7 @@ use engine::{
     plugin::{ConfigMap, ConnectorPlugin, Control, TaskContext},
 };
 use futures_util::FutureExt;
-use record::{ConversionFailure, RecordSettings};
+use record::{ConversionFailure, ProcessingFailure, RecordSettings};
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -365,6 +365,16 @@ fn record_settings(
         Some("fail") => ConversionFailure::Fail,
         Some("skip") => ConversionFailure::Skip,
         _ => ConversionFailure::Warn,
+    };
+    // The older name counts while the newer one is not set.
+    let mode = ["event.processing.failure.handling.mode", "event.deserialization.failure.handling.mode"]
+        .iter()
+        .find_map(|name| config.get(*name))
+        .map(|mode| mode.trim().to_ascii_lowercase());
+    settings.processing_failure = match mode.as_deref() {
+        Some("warn") => ProcessingFailure::Warn,
+        Some("skip" | "ignore") => ProcessingFailure::Skip,
+        _ => ProcessingFailure::Fail,
     };
     if flag("extended.headers.enabled", true) {
         let logical = logical_name(plugin, config);

@@ -10,7 +10,7 @@ use crate::config::{ConnectionConfig, MySqlConfig, SslMode, TlsConfig};
 
 /// How to reach and log in to a server.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub(crate) struct Server {
     config: ConnectionConfig,
     keep_alive: bool,
 }
@@ -37,17 +37,17 @@ const LOGIN: &[u16] = &[1045, 1698, 1820, 1862, 3118, 1251, 2059];
 
 impl Server {
     /// The server of a connector's configuration.
-    pub fn new(config: &MySqlConfig) -> Self {
+    pub(crate) fn new(config: &MySqlConfig) -> Self {
         Self { config: config.connection.clone(), keep_alive: config.streaming.keep_alive }
     }
 
     /// Host, user, limits.
-    pub fn config(&self) -> &ConnectionConfig {
+    pub(crate) fn config(&self) -> &ConnectionConfig {
         &self.config
     }
 
     /// TLS settings.
-    pub fn tls(&self) -> &TlsConfig {
+    pub(crate) fn tls(&self) -> &TlsConfig {
         &self.config.tls
     }
 
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// What an error of a query or a connection means: what was being done, what the server said, what to do.
-    pub fn failure(&self, doing: &str, code: Option<u16>, said: impl fmt::Display) -> TaskError {
+    pub(crate) fn failure(&self, doing: &str, code: Option<u16>, said: impl fmt::Display) -> TaskError {
         let user = &self.config.user;
         let failure = match code {
             Some(code) if LOGIN.contains(&code) && doing == LOGGING_IN => Failure::new(format!(

@@ -26,8 +26,8 @@ use crate::{
 /// `afterimage.memory.limit` while the broker is away.
 const LIMIT: u64 = 32 << 20;
 /// Rows that are written while the broker is away, and bytes of each; their records are many times the limit.
-const BULK: usize = 60_000;
-const BULK_ROW: usize = 600;
+const BULK: usize = 40_000;
+const BULK_ROW: usize = 900;
 
 /// A connector in the stream of a database with the load's tables, and the load.
 struct Scene<'s> {

@@ -104,6 +104,21 @@ impl Daemon {
         self.child.wait().expect("wait");
     }
 
+    /// Sends a request that nobody waits for an answer of: the daemon may be gone before.
+    pub fn ask(&self, method: &str, path: &str) {
+        self.exchange(method, path, None);
+    }
+
+    /// `kill -9` from beside other uses of the daemon; [`Self::reap`] comes after it.
+    pub fn kill_now(&self) {
+        Command::new("kill").args(["-9", &self.child.id().to_string()]).status().expect("kill");
+    }
+
+    /// Takes the exit of a killed daemon.
+    pub fn reap(&mut self) {
+        self.child.wait().expect("wait");
+    }
+
     /// SIGTERM; gives the exit code.
     pub fn stop(&mut self) -> Option<i32> {
         Command::new("kill").arg(self.child.id().to_string()).status().expect("kill");

@@ -92,17 +92,24 @@ impl<'s> Scene<'s> {
     }
 
     /// Ends the load, waits for everything and checks the topics; no change is there twice.
-    fn end(mut self) {
+    fn end(self) {
+        self.end_after(0, |_, _| {});
+    }
+
+    /// The same where the daemon was killed `kills` times: each time some changes may come again. What `last` does to
+    /// the daemon comes before its stop.
+    fn end_after(mut self, kills: usize, last: impl FnOnce(&mut Daemon, &str)) {
         let active = "kafka_connect_source_task_source_record_active_count";
         let written = self.load.end();
         run::wait_settled(self.servers, &self.daemon, self.name);
         wait_for(&self.daemon, self.name, "without active records", || self.daemon.metric(active) == Some(0.0));
         assert_eq!(self.daemon.metric("afterimage_batches_in_flight"), Some(0.0));
+        last(&mut self.daemon, self.name);
         assert_eq!(self.daemon.stop(), Some(0), "{}", self.daemon.log());
-        let summary = run::check(self.servers, self.name, &written, 0);
+        let summary = run::check(self.servers, self.name, &written, kills);
         eprintln!(
-            "{}: {} changes of {} keys, {} connections of the load lost, no repeat",
-            self.name, summary.changes, summary.keys, written.reconnects
+            "{}: {} changes of {} keys, {} connections of the load lost, {} repeats",
+            self.name, summary.changes, summary.keys, written.reconnects, summary.repeats
         );
     }
 }
@@ -257,4 +264,43 @@ fn a_daemon_told_to_stop_under_load_repeats_nothing() {
         });
     }
     scene.end();
+}
+
+/// Sends a request and kills the daemon a moment later, whatever it is doing about it; starts it again.
+fn killed_within(daemon: &mut Daemon, method: &str, path: &str, most_ms: u64) {
+    let wait = Duration::from_millis(rand::random_range(0..most_ms));
+    std::thread::scope(|scope| {
+        let asker = &*daemon;
+        scope.spawn(move || asker.ask(method, path));
+        std::thread::sleep(wait);
+        asker.kill_now();
+    });
+    daemon.reap();
+    daemon.restart();
+}
+
+#[test]
+fn killed_inside_restarts_and_deletions_everything_goes_on() {
+    let servers = Servers::shared();
+    let (name, kills) = ("midway", 5);
+    let mut scene = Scene::begin(servers, name, 184_404, "", &json!({}));
+    for _ in 0..kills {
+        killed_within(&mut scene.daemon, "POST", &format!("/connectors/{name}/tasks/0/restart"), 400);
+        wait_for(&scene.daemon, name, "delivering", || {
+            scene.daemon.metric("afterimage_records_delivered_total").is_some_and(|records| records > 1_000.0)
+        });
+    }
+    scene.end_after(kills, |daemon, name| {
+        killed_within(daemon, "DELETE", &format!("/connectors/{name}"), 60);
+        // It is there as a whole, or gone as a whole.
+        if daemon.get(&format!("/connectors/{name}")).is_some_and(|(code, _)| code == 200) {
+            daemon.wait_running(name);
+            let (code, answer) = daemon.send("DELETE", &format!("/connectors/{name}"), None);
+            assert_eq!(code, 204, "{answer}");
+        }
+        wait_for(daemon, name, "gone", || {
+            daemon.get(&format!("/connectors/{name}/status")).is_some_and(|(code, _)| code == 404)
+        });
+        assert_eq!(daemon.get("/connectors"), Some((200, json!([]))));
+    });
 }

@@ -16,6 +16,7 @@ mod kafka_live;
 mod layers;
 mod load;
 mod mysql;
+mod secured;
 mod servers;
 mod takeover;
 mod topics;

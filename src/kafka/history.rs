@@ -26,7 +26,7 @@ use rdkafka::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    client::{LogContext, without_prefix},
+    client::{LogContext, Meaning, meaning, without_prefix},
     cluster::{Cluster, NewTopic, Refusal, creation_failed},
     settings::{Problem, ProblemKind, Role, Settings},
     topics::blocking,
@@ -205,7 +205,7 @@ impl HistoryConfig {
             return Ok(None);
         }
         let consumer: BaseConsumer<LogContext> =
-            self.consumer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))?;
+            self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(&self.topic, 0, Offset::Beginning).map_err(|e| creation_failed(&e))?;
         consumer.assign(&from).map_err(|e| creation_failed(&e))?;
@@ -231,6 +231,14 @@ impl HistoryConfig {
                 }
                 // We began at the beginning: the first end is the end of what was there.
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(documents)),
+                Some(Err(error)) if error.rdkafka_error_code().map(meaning) == Some(Meaning::Authentication) => {
+                    let failure = Failure::new(format!(
+                        "The schema history topic '{}' cannot be read: check schema.history.internal.consumer.* \
+                         (security.protocol, sasl.*, ssl.*)",
+                        self.topic
+                    ));
+                    return Err(TaskError::Definite(failure.caused_by(error)));
+                }
                 Some(Err(error)) => last = Some(error),
                 None if Instant::now() < patience => {}
                 None => empty += 1,
@@ -263,7 +271,7 @@ impl SchemaHistory for KafkaSchemaHistory {
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
             let make = || async {
-                self.config.producer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))
+                self.config.producer.client(LogContext).map_err(|e| creation_failed(&e))
             };
             let producer = self.producer.get_or_try_init(make).await?;
             let record: FutureRecord<'_, [u8], str> = FutureRecord {

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, ClientContext, config::FromClientConfigAndContext, error::KafkaResult};
 
 use crate::{jaas::LoginModule, tls};
 
@@ -535,6 +535,17 @@ impl Settings {
         // librdkafka refuses a fetch.max.bytes below message.max.bytes.
         self.native.entry("message.max.bytes".into()).or_insert_with(|| fetch.min(1_000_000).to_string());
         self.native.entry("max.partition.fetch.bytes".into()).or_insert_with(|| fetch.min(1024 * 1024).to_string());
+    }
+
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// librdkafka refuses the settings.
+    pub fn client<C: ClientContext, T: FromClientConfigAndContext<C>>(&self, context: C) -> KafkaResult<T> {
+        let made = self.to_native().create_with_context(context);
+        // librdkafka reads certificates until there is no more, and leaves that as an error to this thread.
+        ::tls::forget_errors();
+        made
     }
 
     /// The settings as librdkafka's configuration.

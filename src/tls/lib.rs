@@ -118,6 +118,12 @@ pub fn format(path: &str) -> Result<Format, String> {
     format_of(&read(path)?).ok_or_else(|| format!("the file {path} {UNKNOWN}"))
 }
 
+/// Drops what another library has left in OpenSSL's list of errors of this thread. OpenSSL looks at that list to tell
+/// "wait" from "broken": with something old in it, the next read of a healthy connection of this thread fails.
+pub fn forget_errors() {
+    drop(ErrorStack::get());
+}
+
 /// Certificates as PEM text.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ const WORKER: &str = "key.converter.schemas.enable=false\nvalue.converter.schema
 fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| {
-        let options = ["kafka.secured=on", "mysql8.tls=on", "mysql57.tls=on"];
+        let options = ["kafka.secured=on", "mysql8.tls=on", "mysql8.performance-schema=ON", "mysql57.tls=on"];
         let servers = Servers::start(&["kafka", "mysql8", "mysql57"], &options);
         let topic = ["--topic", "sec-", "--resource-pattern-type", "prefixed"];
         let operations = ["Read", "Write", "Describe", "Create", "DescribeConfigs"];

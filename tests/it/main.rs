@@ -21,6 +21,7 @@ mod outage;
 mod run;
 mod secrecy;
 mod secrets;
+mod secured;
 mod servers;
 mod takeover;
 mod topics;

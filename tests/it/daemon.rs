@@ -98,6 +98,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// The port of its REST API.
+    pub fn rest_port(&self) -> u16 {
+        self.rest
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill");

@@ -22,6 +22,7 @@ mod run;
 mod secrecy;
 mod secrets;
 mod secured;
+mod orders;
 mod servers;
 mod takeover;
 mod topics;

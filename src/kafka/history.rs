@@ -280,8 +280,7 @@ impl HistoryConfig {
     /// Reads to the present end, from an offset on or from the beginning. An offset that is not there any more gives
     /// the beginning.
     fn read_from(&self, offset: Option<i64>) -> Result<Vec<HistoryDocument>, TaskError> {
-        let consumer: BaseConsumer<LogContext> =
-            self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
+        let consumer: BaseConsumer<LogContext> = self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut from = TopicPartitionList::new();
         let start = offset.map_or(Offset::Beginning, Offset::Offset);
         from.add_partition_offset(&self.topic, 0, start).map_err(|e| creation_failed(&e))?;
@@ -347,9 +346,7 @@ impl SchemaHistory for KafkaSchemaHistory {
 
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            let make = || async {
-                self.config.producer.client(LogContext).map_err(|e| creation_failed(&e))
-            };
+            let make = || async { self.config.producer.client(LogContext).map_err(|e| creation_failed(&e)) };
             let producer = self.producer.get_or_try_init(make).await?;
             let record: FutureRecord<'_, [u8], str> = FutureRecord {
                 topic: &self.config.topic,

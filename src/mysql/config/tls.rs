@@ -58,6 +58,11 @@ impl TlsConfig {
         self.mode != SslMode::Disabled
     }
 
+    /// Whether nothing may be sent in the clear.
+    pub(crate) fn required(&self) -> bool {
+        matches!(self.mode, SslMode::Required | SslMode::VerifyCa | SslMode::VerifyIdentity)
+    }
+
     /// Reads the key store.
     ///
     /// # Errors

@@ -8,7 +8,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     process::{Command, ExitCode},
     sync::{
         Arc,
@@ -142,6 +143,40 @@ fn generated(world: &World) {
     tell("generator: tables as told");
 }
 
+/// A pipeline that is there before its topics waits for them, and is ready when they come, with or without records.
+fn waits_for_topics(world: &World, runtime: &tokio::runtime::Runtime) {
+    let mut config = Config::load(&world.config("early"), std::iter::empty()).expect("valid");
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    config.http.listen = listener.to_string();
+    for name in [&mut config.input.orders_topic, &mut config.input.order_details_topic, &mut config.input.orders_group]
+    {
+        name.push_str("-early");
+    }
+    config.input.order_details_group.push_str("-early");
+    let topics = [config.input.orders_topic.clone(), config.input.order_details_topic.clone()];
+    let shutdown = Shutdown::new();
+    let run = runtime.spawn(orders::run(config, shutdown.clone()));
+    let answer = || {
+        let mut stream = TcpStream::connect(listener).ok()?;
+        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok().map(|_| text)
+    };
+    let until = |what: &str, words: &str| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !answer().is_some_and(|text| text.contains(words)) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", answer());
+            wait(Duration::from_millis(100));
+        }
+    };
+    until("without topics", "waiting for topic");
+    runtime.block_on(world.create_topics(&topics));
+    until("with empty topics", "\"ready\":true");
+    shutdown.trigger();
+    runtime.block_on(run).expect("no panic").expect("a clean stop");
+    tell("topics that come later: waited for");
+}
+
 fn scenario() {
     let folder = tempfile::Builder::new().prefix("orders-live").tempdir().expect("folder");
     // Kept when something fails, for its logs.
@@ -161,12 +196,8 @@ fn scenario() {
         let _: () = redis::pipe().cmd("SELECT").arg(db).cmd("FLUSHDB").exec(&mut redis).expect("empties");
     }
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
-    let names = [world.topic("orders"), world.topic("order_details")];
-    let plans: Vec<kafka::TopicPlan<'_>> = names
-        .iter()
-        .map(|name| kafka::TopicPlan { name, partitions: PARTITIONS, replication: 1, settings: &[] })
-        .collect();
-    runtime.block_on(kafka::create_topics(&world.client, &plans)).expect("topics");
+    waits_for_topics(&world, &runtime);
+    runtime.block_on(world.create_topics(&[world.topic("orders"), world.topic("order_details")]));
     let producer: BaseProducer =
         world.client.clone().set("enable.idempotence", "true").set("linger.ms", "1").create().expect("producer");
     let mut feed =

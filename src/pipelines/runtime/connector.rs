@@ -151,3 +151,52 @@ pub async fn state(settings: &ConnectSettings, name: &str) -> Result<String, Err
         .unwrap_or_default();
     Ok(format!("{} (tasks: {})", text(body.get("connector").and_then(|c| c.get("state"))), tasks.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{Router, extract::State};
+
+    use super::*;
+
+    /// A daemon that gives these answers, one after the other, and remembers the methods it was asked with.
+    async fn daemon(answers: &[u16]) -> (ConnectSettings, Arc<Mutex<Vec<String>>>) {
+        type Play = Arc<(Mutex<Vec<u16>>, Arc<Mutex<Vec<String>>>)>;
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let play: Play = Arc::new((Mutex::new(answers.iter().rev().copied().collect()), Arc::clone(&asked)));
+        let answer = |State(play): State<Play>, method: axum::http::Method| async move {
+            play.1.lock().expect("asked").push(method.to_string());
+            let code = play.0.lock().expect("answers").pop().expect("another answer");
+            axum::http::StatusCode::from_u16(code).expect("a code")
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer).with_state(play)).await });
+        (ConnectSettings { url, create: true, template: None }, asked)
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_starts_is_asked_again() {
+        let (settings, asked) = daemon(&[409, 404, 409, 404, 201, 200]).await;
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            found.push(ensure(&settings, r#"{"name":"c","config":{}}"#).await.expect("no refusal").1);
+        }
+        assert!(matches!(
+            found.as_slice(),
+            [Found::Unanswered(_), Found::Unanswered(_), Found::Created, Found::Existing]
+        ));
+        assert_eq!(*asked.lock().expect("asked"), ["GET", "GET", "POST", "GET", "POST", "GET"]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_and_nobody_is_not() {
+        let (settings, _) = daemon(&[404, 400]).await;
+        let refused = ensure(&settings, r#"{"name":"c","config":{}}"#).await.expect_err("refused");
+        assert!(refused.to_string().contains("refused connector c"), "{refused}");
+        let nobody = ConnectSettings { url: "http://127.0.0.1:1".into(), create: true, template: None };
+        let (_, found) = ensure(&nobody, r#"{"name":"c","config":{}}"#).await.expect("no refusal");
+        assert!(matches!(found, Found::Unanswered(_)), "{found:?}");
+    }
+}

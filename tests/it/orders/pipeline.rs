@@ -85,7 +85,7 @@ impl Pipeline {
     /// The end of what it logged.
     pub fn log(&self) -> String {
         let text = std::fs::read_to_string(self.dir.join("pipeline.log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.contains("afterimage::story")).collect();
+        let lines: Vec<&str> = text.lines().collect();
         lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
     }
 
@@ -109,6 +109,8 @@ fn spawn(dir: &Path) -> Child {
     Command::new(afterimage())
         .args(["pipeline", "orders", "--config"])
         .arg(dir.join("orders.toml"))
+        // The story of each order is in its own file.
+        .env("AFTERIMAGE_LOG", "info,afterimage::story=warn")
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("its log"))
         .stderr(log)

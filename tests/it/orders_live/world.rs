@@ -14,7 +14,7 @@ use rdkafka::{ClientConfig, Message, consumer::BaseConsumer};
 use redis::Commands;
 use serde_json::{Value, json};
 
-use super::{feed::Tables, wait};
+use super::{PARTITIONS, feed::Tables, wait};
 
 /// Real servers, stopped when this is dropped.
 pub(super) struct Servers {
@@ -91,6 +91,12 @@ impl World {
              [kafka]\nbootstrap_servers = '{}'\n[redis]\nurl = '{}/8'\nbookkeeping_db = 9\n[connect]\nurl = ''\n",
             self.servers.kafka, self.servers.redis
         )
+    }
+
+    pub(super) async fn create_topics(&self, names: &[String]) {
+        let plan = |name| kafka::TopicPlan { name, partitions: PARTITIONS, replication: 1, settings: &[] };
+        let plans: Vec<kafka::TopicPlan<'_>> = names.iter().map(|name| plan(name)).collect();
+        kafka::create_topics(&self.client, &plans).await.expect("topics");
     }
 
     pub(super) fn spawn(&self, instance: &str, die: Option<usize>) -> Process {

@@ -349,7 +349,7 @@ fn new_snapshot(scene: &mut Scene) {
     assert_eq!(code, 200, "{answer}");
     assert_eq!(scene.daemon.send("PUT", &path("resume"), None).0, 202);
     scene.wait("in the stream again", 60, |scene| scene.in_stream());
-    scene.settle(60);
+    scene.settle(240);
     let rows: i64 = ends(scene).iter().zip(before).map(|(after, before)| after - before).sum();
     assert!(rows > (ORDERS + LINES) as i64, "a new snapshot wrote {rows} records");
 }
@@ -373,7 +373,7 @@ fn every_complete_order_is_announced_once_whatever_is_killed() {
     let written = shop.close();
     scene.tell(&format!("the shop is closed: {:?}", written.kinds));
     assert_eq!(written.tables, Tables::read(scene.servers.info("mysql8")), "the memory of the tables");
-    scene.settle(90);
+    scene.settle(240);
     let told = announced(scene.servers.bootstrap());
     check_announced(&scene, &written, &told);
     scene.compare("Redis equals the tables", &written.tables, &told);
@@ -386,7 +386,7 @@ fn every_complete_order_is_announced_once_whatever_is_killed() {
     scene.daemon.restart();
     scene.pipeline.restart();
     scene.wait("working", 60, |scene| scene.pipeline.works());
-    scene.settle(60);
+    scene.settle(240);
     scene.compare("a second run added nothing", &written.tables, &told);
 
     // A Redis that comes back empty is filled again.
@@ -394,8 +394,8 @@ fn every_complete_order_is_announced_once_whatever_is_killed() {
     assert!(answer.get("error").is_none(), "{answer}");
     let keys = scene.cache.size();
     assert!(keys < ORDERS, "Redis came back with {keys} keys");
-    scene.wait("filled again", 120, |scene| scene.pipeline.ready() && scene.cache.size() > ORDERS);
-    scene.settle(60);
+    scene.wait("filled again", 240, |scene| scene.pipeline.ready() && scene.cache.size() > ORDERS);
+    scene.settle(240);
     scene.compare("an empty Redis was filled again, and nothing sent again", &written.tables, &told);
 
     new_snapshot(&mut scene);
@@ -407,7 +407,7 @@ fn every_complete_order_is_announced_once_whatever_is_killed() {
     let lines = format!("DELETE FROM order_details WHERE order_id='{order}'");
     let row = format!("UPDATE orders SET num_products=9 WHERE id='{order}'");
     sql(scene.servers.info("mysql8"), &format!("USE project_db; {lines}; {row}"));
-    scene.settle(30);
+    scene.settle(120);
     assert_eq!(scene.cache.get(&format!("order_status:{order}")).as_deref(), Some("checking"));
     assert_eq!(announced(scene.servers.bootstrap()), told, "nothing is announced for a line that went");
 

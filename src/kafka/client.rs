@@ -247,7 +247,11 @@ mod tests {
         use RDKafkaErrorCode as E;
         for (code, reason, part) in [
             (E::Authentication, "sasl_ssl://b:1/bootstrap: SASL authentication error: no", "sasl.jaas.config"),
-            (E::SSL, "SSL handshake failed: error:0A:SSL routines::certificate verify failed: x", "ssl.truststore.location"),
+            (
+                E::SSL,
+                "SSL handshake failed: error:0A:SSL routines::certificate verify failed: x",
+                "ssl.truststore.location",
+            ),
             (E::BrokerTransportFailure, "error:0A:SSL routines::sslv3 alert bad certificate", "ssl.keystore.location"),
             (E::SSL, "wrong version number", "security.protocol"),
         ] {

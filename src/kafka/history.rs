@@ -204,8 +204,7 @@ impl HistoryConfig {
         if self.partitions(&cluster)?.is_none() {
             return Ok(None);
         }
-        let consumer: BaseConsumer<LogContext> =
-            self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
+        let consumer: BaseConsumer<LogContext> = self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(&self.topic, 0, Offset::Beginning).map_err(|e| creation_failed(&e))?;
         consumer.assign(&from).map_err(|e| creation_failed(&e))?;
@@ -270,9 +269,7 @@ impl SchemaHistory for KafkaSchemaHistory {
 
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            let make = || async {
-                self.config.producer.client(LogContext).map_err(|e| creation_failed(&e))
-            };
+            let make = || async { self.config.producer.client(LogContext).map_err(|e| creation_failed(&e)) };
             let producer = self.producer.get_or_try_init(make).await?;
             let record: FutureRecord<'_, [u8], str> = FutureRecord {
                 topic: &self.config.topic,

@@ -114,8 +114,7 @@ impl KafkaSink {
         let max_request = settings.get("message.max.bytes").and_then(|n| n.parse().ok()).unwrap_or(0);
         let servers = settings.get("bootstrap.servers").unwrap_or_default().to_owned();
         let reports = Reports { servers, outstanding: Outstanding::new(), max_request };
-        let producer: BaseProducer<Reports> =
-            settings.client(reports).map_err(|e| creation_failed(&e))?;
+        let producer: BaseProducer<Reports> = settings.client(reports).map_err(|e| creation_failed(&e))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
         let poller = {

@@ -92,7 +92,8 @@ impl Server {
         } else if said.contains("alert") {
             "the server did not accept this client's side: check the certificate in database.ssl.keystore, and that the \
              server's ssl_ca holds the authority that signed it"
-        } else if ["protocol", "renegotiation", "too small", "no shared cipher"].iter().any(|word| said.contains(word)) {
+        } else if ["protocol", "renegotiation", "too small", "no shared cipher"].iter().any(|word| said.contains(word))
+        {
             "the server speaks no TLS that is still considered safe (1.2 or newer): upgrade it, or set \
              database.ssl.mode=disabled and protect the network otherwise"
         } else {

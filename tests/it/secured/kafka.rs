@@ -90,7 +90,10 @@ fn client_certificates_work_from_end_to_end_with_javas_stores() {
     let all = certificate("worker-all.pem");
     run("openssl", &["pkcs12", "-export", "-in", &all, "-out", &archive, "-passout", "pass:key-secret"]);
     let convert = ["-importkeystore", "-noprompt", "-srcstorepass", "key-secret", "-deststorepass", "key-secret"];
-    run("keytool", &[&convert[..], &["-srckeystore", &archive, "-destkeystore", &key, "-deststoretype", "JKS"]].concat());
+    run(
+        "keytool",
+        &[&convert[..], &["-srckeystore", &archive, "-destkeystore", &key, "-deststoretype", "JKS"]].concat(),
+    );
     let client = |prefix: &str, store: &str| {
         [
             ("security.protocol", "SSL"),
@@ -167,7 +170,8 @@ fn a_missing_right_is_named_and_nothing_moves() {
     let (code, log) = daemon.ended(Duration::from_secs(90));
     assert_eq!(code, Some(1), "{log}");
     says(last_words(&log), &["other-topics-", "CREATE", "uthoriz"]);
-    let renamed = ["config", "offset", "status"].map(|kind| format!("{kind}.storage.topic=sec-group-{kind}\n")).concat();
+    let renamed =
+        ["config", "offset", "status"].map(|kind| format!("{kind}.storage.topic=sec-group-{kind}\n")).concat();
     let mut daemon = Daemon::spawn(&dir("group"), bootstrap, "other-group", &format!("{worker}{renamed}"));
     let (code, log) = daemon.ended(Duration::from_secs(90));
     assert_eq!(code, Some(3), "{log}");

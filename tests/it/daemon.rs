@@ -67,6 +67,11 @@ impl Daemon {
         }
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the daemon's state").is_none()
+    }
+
     /// Starts it again with the same files, after a kill or stop.
     pub fn restart(&mut self) {
         self.child = spawn(&self.dir);

@@ -65,7 +65,7 @@ fn listeners_speak_tls_side_by_side_and_ask_for_certificates_and_users() {
     let deadline = Instant::now() + Duration::from_secs(60);
     let plain = url("http", http, "/connectors");
     while curl(&[&user[..], &[&plain]].concat()) != Ok((200, "[]".to_owned())) {
-        assert!(Instant::now() < deadline, "the daemon is not ready\n{}", daemon.log());
+        assert!(Instant::now() < deadline && daemon.is_running(), "the daemon is not ready\n{}", daemon.log());
         std::thread::sleep(Duration::from_millis(100));
     }
 

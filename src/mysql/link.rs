@@ -1,7 +1,7 @@
 //! A connection that speaks MySQL's protocol itself: for the dump of the binary log and for the rows of a snapshot,
 //! where the borrowed client would copy each row.
 
-use std::io;
+use std::{io, time::Duration};
 
 use engine::error::TaskError;
 use mysql_protocol::{
@@ -41,11 +41,20 @@ pub(crate) struct Link {
 impl Link {
     /// Connects and logs in.
     pub(crate) async fn connect(server: &Server) -> Result<Self, TaskError> {
+        Self::connect_with(server, false).await
+    }
+
+    /// The same, for a connection whose closing does not wait for bytes that are still unsent.
+    pub(crate) async fn connect_nongraceful(server: &Server) -> Result<Self, TaskError> {
+        Self::connect_with(server, true).await
+    }
+
+    async fn connect_with(server: &Server, nongraceful: bool) -> Result<Self, TaskError> {
         let limit = server.config().connect_timeout;
         let connecting = async {
-            match Self::log_in(server, server.tries_tls()).await? {
+            match Self::log_in(server, server.tries_tls(), nongraceful).await? {
                 Some(link) => Ok(link),
-                None => Self::log_in(server, false).await?.ok_or_else(|| server.no_tls()),
+                None => Self::log_in(server, false, nongraceful).await?.ok_or_else(|| server.no_tls()),
             }
         };
         let mut link =
@@ -55,11 +64,14 @@ impl Link {
     }
 
     /// Logs in; `None` when the TLS handshake failed and need not succeed.
-    async fn log_in(server: &Server, may_encrypt: bool) -> Result<Option<Self>, TaskError> {
+    async fn log_in(server: &Server, may_encrypt: bool, nongraceful: bool) -> Result<Option<Self>, TaskError> {
         let lost = |error: &dyn std::fmt::Display| server.failure("connecting", None, error);
         let socket =
             TcpStream::connect((server.config().host.as_str(), server.config().port)).await.map_err(|e| lost(&e))?;
         socket.set_nodelay(true).map_err(|e| lost(&e))?;
+        if nongraceful {
+            socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).map_err(|e| lost(&e))?;
+        }
         if let Some(time) = server.tcp_keep_alive() {
             let keep_alive = socket2::TcpKeepalive::new().with_time(time);
             socket2::SockRef::from(&socket).set_tcp_keepalive(&keep_alive).map_err(|e| lost(&e))?;

@@ -9,22 +9,22 @@ const ARCHIVE: &str = "archive";
 
 /// TLS settings as they were configured.
 #[derive(Debug, Clone)]
-pub struct TlsConfig {
+pub(crate) struct TlsConfig {
     /// `database.ssl.mode`.
-    pub mode: SslMode,
+    pub(crate) mode: SslMode,
     /// `database.ssl.keystore`: client certificate and key.
-    pub keystore: Option<Store>,
+    pub(crate) keystore: Option<Store>,
     /// `database.ssl.truststore`: authorities.
-    pub truststore: Option<Store>,
+    pub(crate) truststore: Option<Store>,
 }
 
 /// A file of keys or certificates.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub(crate) struct Store {
     /// Its path.
-    pub path: String,
+    pub(crate) path: String,
     /// Its password.
-    pub password: Secret,
+    pub(crate) password: Secret,
 }
 
 impl Store {
@@ -35,11 +35,11 @@ impl Store {
 
 /// Keys and certificates, loaded.
 #[derive(Default)]
-pub struct TlsMaterial {
+pub(crate) struct TlsMaterial {
     /// Client certificate and key as a PKCS12 archive, with its password.
-    pub identity: Option<(Vec<u8>, Secret)>,
+    pub(crate) identity: Option<(Vec<u8>, Secret)>,
     /// Authorities to trust, each as DER; none for the system's.
-    pub authorities: Vec<Vec<u8>>,
+    pub(crate) authorities: Vec<Vec<u8>>,
 }
 
 impl std::fmt::Debug for TlsMaterial {
@@ -54,12 +54,12 @@ impl std::fmt::Debug for TlsMaterial {
 
 impl TlsConfig {
     /// Whether connections may use TLS.
-    pub fn enabled(&self) -> bool {
+    pub(crate) fn enabled(&self) -> bool {
         self.mode != SslMode::Disabled
     }
 
-    /// Whether connections without TLS are refused.
-    pub fn required(&self) -> bool {
+    /// Whether nothing may be sent in the clear.
+    pub(crate) fn required(&self) -> bool {
         matches!(self.mode, SslMode::Required | SslMode::VerifyCa | SslMode::VerifyIdentity)
     }
 
@@ -67,7 +67,7 @@ impl TlsConfig {
     ///
     /// # Errors
     /// What is wrong with the file and what to do.
-    pub fn identity(&self) -> Result<Option<(Vec<u8>, Secret)>, String> {
+    pub(crate) fn identity(&self) -> Result<Option<(Vec<u8>, Secret)>, String> {
         let Some(store) = &self.keystore else { return Ok(None) };
         let identity = tls::identity(&store.path, store.password(), None)?;
         // An archive in memory is the form that both MySQL connections take.
@@ -78,7 +78,7 @@ impl TlsConfig {
     ///
     /// # Errors
     /// What is wrong with the file and what to do.
-    pub fn authorities(&self) -> Result<Vec<Vec<u8>>, String> {
+    pub(crate) fn authorities(&self) -> Result<Vec<Vec<u8>>, String> {
         let Some(store) = &self.truststore else { return Ok(Vec::new()) };
         let certificates = tls::authorities(&store.path, store.password())?;
         let der = certificates.iter().map(|certificate| certificate.to_der()).collect::<Result<_, _>>();
@@ -89,7 +89,7 @@ impl TlsConfig {
     ///
     /// # Errors
     /// As for each of them.
-    pub fn load(&self) -> Result<TlsMaterial, String> {
+    pub(crate) fn load(&self) -> Result<TlsMaterial, String> {
         Ok(TlsMaterial { identity: self.identity()?, authorities: self.authorities()? })
     }
 
@@ -97,7 +97,7 @@ impl TlsConfig {
     ///
     /// # Errors
     /// A store cannot be read or is not accepted.
-    pub fn connector(&self) -> Result<native_tls::TlsConnector, String> {
+    pub(crate) fn connector(&self) -> Result<native_tls::TlsConnector, String> {
         let material = self.load()?;
         let mut builder = native_tls::TlsConnector::builder();
         if let Some((archive, password)) = &material.identity {

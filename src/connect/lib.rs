@@ -20,6 +20,7 @@ pub mod properties;
 pub mod providers;
 pub mod rest;
 pub mod share;
+mod standalone;
 pub mod status;
 mod task;
 pub mod validate;

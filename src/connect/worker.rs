@@ -102,7 +102,9 @@ pub struct WorkerConfig {
     pub raw: BTreeMap<String, String>,
     /// `bootstrap.servers`.
     pub bootstrap_servers: String,
-    /// `group.id`.
+    /// `offset.storage.file.filename`, in standalone mode: where it is set and `group.id` is not.
+    pub offset_file: Option<PathBuf>,
+    /// `group.id`; empty in standalone mode, as are the names of the topics.
     pub group_id: String,
     /// `client.id`, empty when not set.
     pub client_id: String,
@@ -352,14 +354,9 @@ impl WorkerConfig {
 
     fn read(r: &mut Reader, providers: Providers) -> Self {
         policy::refuse(r);
-        let standalone = r.get("offset.storage.file.filename").is_some() && r.get("group.id").is_none();
-        if standalone {
-            r.problems.push(
-                "offset.storage.file.filename without group.id asks for standalone mode, which is not supported yet: \
-                 set group.id, config.storage.topic, offset.storage.topic and status.storage.topic instead"
-                    .to_owned(),
-            );
-        }
+        let offset_file = r.get("offset.storage.file.filename").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let offset_file = offset_file.filter(|_| r.get("group.id").is_none());
+        let standalone = offset_file.is_some();
         let group_id = if standalone { String::new() } else { r.required("group.id") };
         let topic = |r: &mut Reader, kind: &str, partitions: i32| match standalone {
             true => InternalTopic { name: String::new(), partitions, replication: 1, settings: BTreeMap::new() },
@@ -423,6 +420,7 @@ impl WorkerConfig {
         Self {
             raw: BTreeMap::new(),
             bootstrap_servers: r.get("bootstrap.servers").unwrap_or("localhost:9092").to_owned(),
+            offset_file,
             group_id,
             client_id: r.get("client.id").unwrap_or_default().to_owned(),
             config_topic,
@@ -556,8 +554,11 @@ mod tests {
             let problems = problems(more);
             assert!(problems.len() == 1 && problems[0].contains(part), "{more}: {problems:?}");
         }
-        let Err(StartError::Refused(all)) = read("offset.storage.file.filename=/tmp/x\n") else { panic!() };
-        assert!(all[0].contains("standalone mode"), "{all:?}");
+        let converters = "key.converter=JsonConverter\nvalue.converter=JsonConverter\n";
+        let standalone = read(&format!("{converters}offset.storage.file.filename=/tmp/x\n")).unwrap().config;
+        assert_eq!(standalone.offset_file.as_deref(), Some(Path::new("/tmp/x")));
+        let both = read(&format!("{SAMPLE}offset.storage.file.filename=/tmp/x\n")).unwrap().config;
+        assert_eq!(both.offset_file, None, "group.id decides");
         assert_eq!(read("").unwrap_err().exit_code(), 3);
     }
 

@@ -24,5 +24,6 @@ mod secrecy;
 mod secrets;
 mod secured;
 mod servers;
+mod standalone;
 mod takeover;
 mod topics;

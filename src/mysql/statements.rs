@@ -17,6 +17,7 @@ use crate::{
     progress::Progress,
     row_statements::changed_tables,
     schema::SchemaTracker,
+    streaming::by_mode,
 };
 
 /// `sql_mode` bits of a query event's status (`sql/query_options.h`).
@@ -208,14 +209,15 @@ impl Statements<'_> {
             );
             return Ok(());
         }
-        Err(TaskError::Definite(
+        let error = TaskError::Definite(
             Failure::new(format!(
                 "a change of rows was logged as a statement at {}: its rows are not in the log. The sessions that write \
                  captured tables need binlog_format=ROW; set it globally, reconnect the writers, then take a new snapshot",
                 self.place_text()
             ))
             .caused_by("binlog_format of that session is STATEMENT or MIXED"),
-        ))
+        );
+        by_mode(self.config.streaming.processing_failure, error)
     }
 
     fn place(&self) -> ChangePlace<'_> {

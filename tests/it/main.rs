@@ -17,5 +17,6 @@ mod layers;
 mod load;
 mod mysql;
 mod servers;
+mod source_options;
 mod takeover;
 mod topics;

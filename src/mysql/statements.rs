@@ -126,8 +126,10 @@ impl Statements<'_> {
             return false;
         }
         if self.config.history.captured_tables_only {
-            return change.tables.iter().any(|id| self.config.tables.captures(&table_id(id)))
-                || (change.tables.is_empty() && filter.captures_namespace(&change.database));
+            // Of a statement about several tables, the part of a captured one.
+            let mut changed = change.changes.iter().map(|change| &change.id);
+            let captures = |id: &mysql_ddl::TableId| filter.captures(&table_id(id));
+            return changed.any(captures) || (change.changes.is_empty() && change.tables.iter().any(captures));
         }
         !self.config.history.captured_databases_only || filter.captures_namespace(&change.database)
     }

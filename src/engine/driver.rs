@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
@@ -15,9 +15,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::{
     batch::Settled,
+    budget::Budget,
     core::{Action, Core, CoreSettings, Input},
     encoder::{Encoders, Producer},
     error::{Failure, TaskError},
+    metrics::ConnectorMetrics,
     plugin::{Control, TaskContext},
     port::{CheckpointStore, OffsetTopic, SavedCheckpoint},
     sender::{BatchSender, BatchSettings, Reading, Stopped},
@@ -91,7 +93,7 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     threads.push(spawn("produce".to_owned(), move || producer.run())?);
 
     let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    let out = BatchSender::new(batch, task.budget, slots, batches_to, reads_to, reading, arenas);
+    let out = BatchSender::new(batch, task.budget.clone(), slots, batches_to, reads_to, reading, arenas);
     let reader = tokio::spawn(read(source, plan, out));
 
     let now = Instant::now();
@@ -103,9 +105,22 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
         },
         now,
     );
-    let pump =
-        Pump { core, keeper, reads, settled, reading: reading_to, metrics: task.metrics, pending: Pending::default() };
+    let metrics = task.metrics;
+    metrics.moved_ms.set(now_ms());
+    let pump = Pump {
+        core,
+        keeper,
+        reads,
+        settled,
+        reading: reading_to,
+        metrics: metrics.clone(),
+        budget: task.budget,
+        pending: Pending::default(),
+    };
     let result = pump.run(reader, control).await;
+    // What was in flight when a run failed is read again by the next one.
+    metrics.batches_in_flight.set(0);
+    metrics.bytes_in_flight.set(0);
     // Whatever still blocks in the client returns now.
     task.abort.store(true, Ordering::Relaxed);
     let (joined_to, joined) = oneshot::channel();
@@ -260,7 +275,8 @@ struct Pump<P> {
     reads: mpsc::Receiver<(Seq, P)>,
     settled: mpsc::Receiver<Settled>,
     reading: watch::Sender<Reading>,
-    metrics: Arc<crate::metrics::ConnectorMetrics>,
+    metrics: Arc<ConnectorMetrics>,
+    budget: Budget,
     pending: Pending,
 }
 
@@ -318,8 +334,10 @@ impl<P: Position> Pump<P> {
                 self.drain_reads(&mut actions);
             }
             let mut words = Vec::new();
+            let mut moved = self.core.in_flight() == 0;
             while let Some(word) = settled.take() {
                 if word.result.is_ok() {
+                    moved = true;
                     self.metrics.records_delivered.add(word.records as i64);
                 }
                 words.push((word.seq, word.result));
@@ -333,7 +351,11 @@ impl<P: Position> Pump<P> {
                 self.drain_reads(&mut actions);
                 self.core.step(now, Input::Settled { seq, result }, &mut actions);
             }
+            if moved {
+                self.metrics.moved_ms.set(now_ms());
+            }
             self.metrics.batches_in_flight.set(self.core.in_flight() as i64);
+            self.metrics.bytes_in_flight.set((self.budget.limit() - self.budget.available()) as i64);
             for action in actions.drain(..) {
                 if let Some(result) = Self::act(&mut self.pending, &self.keeper, &self.reading, action) {
                     reader.abort();
@@ -385,6 +407,12 @@ impl<P: Position> Pump<P> {
         }
         None
     }
+}
+
+/// Our clock, milliseconds since the epoch.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn maybe<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {

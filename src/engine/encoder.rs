@@ -193,7 +193,7 @@ impl Producer {
             }
         };
         let count = batch.records.records().len() as i64;
-        let ack = Ack::new(seq, self.settled.clone(), batch.permit, batch.slot).of(count as u64);
+        let ack = Ack::new(seq, self.settled.clone(), batch.permit, batch.slot).of(count as u64, &self.metrics);
         let accepted = if count == 0 {
             ack.delivered();
             Ok(())

@@ -29,7 +29,7 @@ use rdkafka::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    client::{LogContext, without_prefix},
+    client::{LogContext, Meaning, meaning, without_prefix},
     cluster::{Cluster, NewTopic, Refusal, creation_failed},
     settings::{Problem, ProblemKind, Role, Settings},
     topics::blocking,
@@ -280,8 +280,7 @@ impl HistoryConfig {
     /// Reads to the present end, from an offset on or from the beginning. An offset that is not there any more gives
     /// the beginning.
     fn read_from(&self, offset: Option<i64>) -> Result<Vec<HistoryDocument>, TaskError> {
-        let consumer: BaseConsumer<LogContext> =
-            self.consumer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))?;
+        let consumer: BaseConsumer<LogContext> = self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut from = TopicPartitionList::new();
         let start = offset.map_or(Offset::Beginning, Offset::Offset);
         from.add_partition_offset(&self.topic, 0, start).map_err(|e| creation_failed(&e))?;
@@ -308,6 +307,14 @@ impl HistoryConfig {
                 }
                 // The first end is the end of what was there when the reading began.
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(documents),
+                Some(Err(error)) if error.rdkafka_error_code().map(meaning) == Some(Meaning::Authentication) => {
+                    let failure = Failure::new(format!(
+                        "The schema history topic '{}' cannot be read: check schema.history.internal.consumer.* \
+                         (security.protocol, sasl.*, ssl.*)",
+                        self.topic
+                    ));
+                    return Err(TaskError::Definite(failure.caused_by(error)));
+                }
                 Some(Err(error)) => last = Some(error),
                 None if Instant::now() < patience => {}
                 None => empty += 1,
@@ -339,9 +346,7 @@ impl SchemaHistory for KafkaSchemaHistory {
 
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            let make = || async {
-                self.config.producer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))
-            };
+            let make = || async { self.config.producer.client(LogContext).map_err(|e| creation_failed(&e)) };
             let producer = self.producer.get_or_try_init(make).await?;
             let record: FutureRecord<'_, [u8], str> = FutureRecord {
                 topic: &self.config.topic,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::error::TaskError;
 use mysql_async::{
-    ClientIdentity, Conn, DriverError, Opts, OptsBuilder, Row, SslOpts,
+    ClientIdentity, Conn, DriverError, IoError, Opts, OptsBuilder, Row, SslOpts,
     prelude::{FromRow, Queryable},
 };
 
@@ -37,12 +37,12 @@ impl Client {
         let limit = server.config().connect_timeout;
         let connecting = async {
             let failed = |error: mysql_async::Error| server.client_failure(LOGGING_IN, &error);
-            match Conn::new(options(server, server.tls().enabled())?).await {
-                Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.prefers_tls() => {
-                    Conn::new(options(server, false)?).await.map_err(failed)
-                }
-                other => other.map_err(failed),
+            match Conn::new(options(server, server.tries_tls())?).await {
+                Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.prefers_tls() => {}
+                Err(mysql_async::Error::Io(IoError::Tls(error))) => server.tls_failed(&error.to_string())?,
+                other => return other.map_err(failed),
             }
+            Conn::new(options(server, false)?).await.map_err(failed)
         };
         let conn = tokio::time::timeout(limit, connecting).await.map_err(|_| server.timed_out(limit.as_secs()))??;
         let mut client = Self { server: server.clone(), conn };

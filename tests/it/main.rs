@@ -25,5 +25,6 @@ mod secrets;
 mod secured;
 mod servers;
 mod standalone;
+mod source_options;
 mod takeover;
 mod topics;

@@ -1,6 +1,6 @@
-//! Batches that were handed to librdkafka and are not settled, counted without a lock per record.
+//! Batches that were handed over and are not settled, counted without a lock per record.
 //!
-//! A record's opaque is the number of its batch's slot. A slot's count starts at the batch's records plus one,
+//! What is sent to Kafka notes how many records of which slot it holds. A slot's count starts at the batch's records plus one,
 //! the producer's own hold, so that a batch cannot settle while it is still being sent.
 
 use std::{
@@ -95,6 +95,17 @@ impl Outstanding {
         self.changed.notify_all();
     }
 
+    /// Settles every batch that is not with the first failure. For use after [`Self::die`]: a batch that begins
+    /// later is failed by whoever begins it.
+    pub(crate) fn fail_all(&self) {
+        let Some(error) = self.failure() else { return };
+        for slot in &self.slots {
+            if let Some(ack) = lock(&slot.ack).take() {
+                ack.failed(error.clone());
+            }
+        }
+    }
+
     /// The first failure.
     pub(crate) fn failure(&self) -> Option<TaskError> {
         if self.dead.load(Ordering::Acquire) { lock(&self.failure).clone() } else { None }
@@ -106,13 +117,13 @@ impl Outstanding {
         drop(self.changed.wait_timeout(guard, limit));
     }
 
-    /// Waits until all batches are settled; whether they are.
+    /// Waits until all batches are settled or the producer is of no more use; whether they are settled.
     pub(crate) fn wait_idle(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         let mut free = lock(&self.free);
         while free.len() < SLOTS {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.dead.load(Ordering::Acquire) {
                 return false;
             }
             free = match self.changed.wait_timeout(free, left) {
@@ -156,6 +167,11 @@ mod tests {
         }
         assert!(from.try_recv().is_err() && all.wait_idle(Duration::ZERO));
         assert_eq!(all.failure(), Some(TaskError::definite("first")));
+        let slot = all.begin(2, ack(2, &to)).unwrap_or_else(|_| panic!("no slot"));
+        all.fail_all();
+        assert!(from.try_recv().is_ok_and(|settled| settled.result == Err(TaskError::definite("first"))));
+        all.done(slot, 3);
+        assert!(from.try_recv().is_err(), "settled once");
     }
 
     #[test]

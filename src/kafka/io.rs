@@ -12,3 +12,8 @@ pub(crate) mod sasl;
 pub(crate) mod security;
 pub(crate) mod sender;
 pub(crate) mod topology;
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod sender_tests;

@@ -4,8 +4,15 @@
 //! sequence number until it is acknowledged. After a failure nothing of the partition is sent until everything that
 //! is on the wire has been answered or its connection is gone; then all of it goes again in order. The broker knows the
 //! last five batches of a producer and takes those it has for delivered.
+//!
+//! A broker without memory of a producer takes any sequence number for its first. A partition therefore has one batch
+//! on its way until one was acknowledged: in the beginning, after a failure, and after a long silence.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::wire::{
     batch::{Batch, HEADER, ProducerId},
@@ -13,6 +20,10 @@ use crate::wire::{
     compress::{Codec, Compressor},
     split,
 };
+
+/// After this long without a batch the broker may have forgotten the producer (`producer.id.expiration.ms` is a day by
+/// default, retention may be quicker).
+const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// A batch that has its sequence number.
 pub(crate) struct Sent {
@@ -63,6 +74,8 @@ pub(crate) struct Lane {
     /// The connection that carries what is on the wire.
     connection: u64,
     broken: bool,
+    /// When the broker last acknowledged a batch, if it is known to remember it.
+    proven: Option<Instant>,
     retry_at: Option<Instant>,
     /// Failures since the last delivery.
     pub(crate) failures: u32,
@@ -84,6 +97,7 @@ impl Lane {
             on_wire: 0,
             connection: 0,
             broken: false,
+            proven: None,
             retry_at: None,
             failures: 0,
         }
@@ -112,8 +126,11 @@ impl Lane {
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
             return Turn::Wait(Some(at));
         }
+        let proven = self.proven.is_some_and(|at| now.duration_since(at) < FORGOTTEN);
+        if self.on_wire > 0 && !proven {
+            return Turn::Wait(None);
+        }
         match self.sent.iter().find(|sent| !sent.on_wire) {
-            // Halves are made first: see `repair`.
             Some(sent) => Turn::Again(sent.number),
             None if self.sent.len() < most => Turn::Fresh,
             None => Turn::Wait(None),
@@ -183,20 +200,21 @@ impl Lane {
     }
 
     /// What became of a batch that was on the wire; a delivered one is handed out.
-    pub(crate) fn settle(&mut self, number: u64, fate: Fate, retry_at: Option<Instant>) -> Option<Sent> {
+    pub(crate) fn settle(&mut self, number: u64, fate: Fate, now: Instant, retry_at: Option<Instant>) -> Option<Sent> {
         let index = self.sent.iter().position(|sent| sent.number == number)?;
         let sent = self.sent.get_mut(index)?;
         if std::mem::take(&mut sent.on_wire) {
             self.on_wire = self.on_wire.saturating_sub(1);
         }
         if fate == Fate::Delivered {
-            self.failures = 0;
-            self.retry_at = None;
+            if !self.broken {
+                (self.failures, self.retry_at, self.proven) = (0, None, Some(now));
+            }
             return self.sent.remove(index);
         }
         sent.attempts = sent.attempts.saturating_add(1);
         sent.too_large = fate == Fate::Halves;
-        self.broken = true;
+        (self.broken, self.proven) = (true, None);
         self.retry_at = self.retry_at.max(retry_at);
         None
     }

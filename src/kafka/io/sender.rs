@@ -120,7 +120,7 @@ pub(crate) fn start(shared: Arc<Shared>, options: Options, allow_creation: bool)
 
 impl Sender {
     async fn run(mut self) {
-        while !self.shared.stopped() && self.shared.outstanding.failure().is_none() {
+        while !self.shared.stopped() && !self.shared.outstanding.ended() {
             if self.step(Instant::now()) {
                 // What was handed over is written before the next batch is compressed.
                 tokio::task::yield_now().await;
@@ -554,7 +554,7 @@ impl Sender {
         }
         match result {
             Outcome::Delivered => {
-                let Some(sent) = lane.settle(item.number, Fate::Delivered, None) else { return };
+                let Some(sent) = lane.settle(item.number, Fate::Delivered, now, None) else { return };
                 let mut queue = self.shared.queue();
                 queue.recount(sent.bytes.len(), 0);
                 if let Ok(buffer) = Arc::try_unwrap(sent.bytes) {
@@ -573,14 +573,14 @@ impl Sender {
                 lane.failures = lane.failures.saturating_add(1);
                 tracing::debug!(target: "kafka::client", topic = %name, partition = lane.partition, %code, "sent again");
                 let retry_at = now + self.options.retry_backoff.pause(lane.failures);
-                lane.settle(item.number, Fate::Again, Some(retry_at));
+                lane.settle(item.number, Fate::Again, now, Some(retry_at));
                 if moved {
                     self.topology.want();
                 }
             }
             Outcome::TooLarge(_) if !single => {
                 let length = sent.uncompressed();
-                lane.settle(item.number, Fate::Halves, None);
+                lane.settle(item.number, Fate::Halves, now, None);
                 let mut queue = self.shared.queue();
                 if let Some(topic) = queue.topics.get_mut(topic) {
                     topic.batch_bytes = topic.batch_bytes.min(length / 2).max(1024);
@@ -626,7 +626,7 @@ impl Sender {
                 Question::ProducerId => self.identity = Identity::Wanted(None, 1),
                 Question::Produce(items) => {
                     for item in items {
-                        self.lost_batch(item);
+                        self.lost_batch(item, now);
                     }
                 }
             }
@@ -634,14 +634,14 @@ impl Sender {
     }
 
     /// A batch went out and nobody knows whether it arrived.
-    fn lost_batch(&mut self, item: Item) {
+    fn lost_batch(&mut self, item: Item, now: Instant) {
         let Some(lane) = self.lanes.get_mut(item.lane) else { return };
         let Some(sent) = lane.find(item.number) else { return };
         if sent.attempts >= self.options.retries {
             let name = self.shared.queue().name(lane.topic);
             return self.die(delivery_failed(RDKafkaErrorCode::BrokerTransportFailure, &name, 0, 0));
         }
-        lane.settle(item.number, Fate::Again, None);
+        lane.settle(item.number, Fate::Again, now, None);
     }
 
     /// Frees what an idle producer does not need.

@@ -68,7 +68,7 @@ impl Shared {
     /// The producer is of no more use: every batch that is not settled fails with the first cause.
     pub(crate) fn die(&self, error: impl FnOnce() -> TaskError) {
         self.outstanding.die(error);
-        self.outstanding.fail_all();
+        self.outstanding.end();
         // Under the lock, so that nobody misses it between a look and the wait.
         drop(self.queue());
         self.tell();

@@ -92,7 +92,7 @@ impl Batch {
     pub(crate) fn new(mut bytes: Vec<u8>, timestamp: i64, since: Instant) -> Self {
         bytes.clear();
         bytes.resize(HEADER, 0);
-        let (first_timestamp, max_timestamp) = (timestamp, timestamp);
+        let (first_timestamp, max_timestamp) = (timestamp, i64::MIN);
         Self { bytes, count: 0, payload: 0, first_timestamp, max_timestamp, parts: Vec::new(), since }
     }
 
@@ -185,3 +185,7 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+pub(crate) mod tests;

@@ -23,3 +23,4 @@ pub mod status_topic;
 mod tls;
 pub mod topics;
 mod wire;
+mod writer;

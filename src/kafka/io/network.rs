@@ -203,7 +203,8 @@ impl Network {
     pub(crate) fn answered(&mut self, number: u64, correlation: i32) -> Option<Request> {
         let (_, link) = self.by_number(number)?;
         let connection = link.connection.as_mut()?;
-        let request = connection.unanswered.pop_front_if(|request| request.correlation == correlation)?;
+        connection.unanswered.front().filter(|request| request.correlation == correlation)?;
+        let request = connection.unanswered.pop_front()?;
         connection.produces -= usize::from(matches!(request.question, Question::Produce(_)));
         Some(request)
     }

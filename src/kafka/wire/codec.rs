@@ -131,7 +131,8 @@ pub(crate) fn put_i32(out: &mut Vec<u8>, value: i32) {
 /// `NULLABLE_STRING`; what does not fit 32767 bytes is cut at a character (names that long do not exist).
 pub(crate) fn put_nullable_string(out: &mut Vec<u8>, text: Option<&str>) {
     let Some(text) = text else { return put_i16(out, -1) };
-    let text = &text[..text.floor_char_boundary(i16::MAX as usize)];
+    let end = (0..=text.len().min(i16::MAX as usize)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let text = text.get(..end).unwrap_or_default();
     put_i16(out, text.len() as i16);
     out.extend_from_slice(text.as_bytes());
 }

@@ -323,7 +323,7 @@ mod tests {
             Some("the broker speaks Produce in versions 0 to 7, version 8 is needed")
         );
         assert_eq!(text(&[(3, 0, 7)]).as_deref(), Some("the broker does not know Produce requests"));
-        assert_eq!(supported(&[0, 35, 0, 0, 0, 0], &[PRODUCE]).ok().flatten().is_some(), true);
+        assert!(supported(&[0, 35, 0, 0, 0, 0], &[PRODUCE]).ok().flatten().is_some());
     }
 
     proptest::proptest! {

@@ -116,6 +116,10 @@ pub struct Core<P> {
     source_ended: bool,
     stop_by: Option<Instant>,
     failure: Option<TaskError>,
+    /// Batches in flight can still be delivered: nothing has failed on their way.
+    deliverable: bool,
+    /// The store takes positions.
+    storable: bool,
     exited: bool,
 }
 
@@ -138,6 +142,8 @@ impl<P: Position> Core<P> {
             source_ended: false,
             stop_by: None,
             failure: None,
+            deliverable: true,
+            storable: true,
             exited: false,
         }
     }
@@ -155,19 +161,22 @@ impl<P: Position> Core<P> {
         match input {
             Input::Read { seq, end } => match self.ledger.dispatch(seq, end) {
                 Ok(()) => self.read = Some(seq),
-                Err(error) => self.fail(now, TaskError::definite(error.to_string()), out),
+                Err(error) => self.undelivered(now, TaskError::definite(error.to_string()), out),
             },
             Input::Settled { seq, result: Ok(()) } => match self.ledger.deliver(seq) {
                 Ok(Some((seq, position))) => self.delivered = Some(Mark { seq, position }),
                 Ok(None) => {}
-                Err(error) => self.fail(now, TaskError::definite(error.to_string()), out),
+                Err(error) => self.undelivered(now, TaskError::definite(error.to_string()), out),
             },
-            Input::Settled { result: Err(error), .. } => self.fail(now, error, out),
+            Input::Settled { result: Err(error), .. } => self.undelivered(now, error, out),
             Input::Stored { seq, result } => {
                 if let Some(mark) = self.storing.take().filter(|mark| mark.seq == seq) {
                     match result {
                         Ok(()) => self.stored = Some(mark),
-                        Err(error) => self.fail(now, error, out),
+                        Err(error) => {
+                            self.storable = false;
+                            self.undelivered(now, error, out);
+                        }
                     }
                 }
             }
@@ -241,13 +250,19 @@ impl<P: Position> Core<P> {
         }
     }
 
+    /// Fails in a way that makes waiting for the batches in flight useless.
+    fn undelivered(&mut self, now: Instant, error: TaskError, out: &mut Vec<Action<P>>) {
+        self.deliverable = false;
+        self.fail(now, error, out);
+    }
+
     fn ending(&self) -> bool {
         self.failure.is_some() || self.control == Control::Stop
     }
 
     fn store_due(&self) -> bool {
         let delivered = self.delivered.as_ref().map(|mark| mark.seq);
-        self.storing.is_none() && delivered > self.stored.as_ref().map(|mark| mark.seq)
+        self.storable && self.storing.is_none() && delivered > self.stored.as_ref().map(|mark| mark.seq)
     }
 
     fn publish_due(&self) -> bool {
@@ -285,8 +300,9 @@ impl<P: Position> Core<P> {
         let overdue = self.stop_by.is_some_and(|by| now >= by);
         let quiet = self.storing.is_none() && self.publishing.is_none();
         let settled = !self.store_due() && (!self.publish_due() || self.failure.is_some());
-        // After a failure the rest of the batches in flight may never be settled: nobody waits for them.
-        let drained = self.source_ended && (self.ledger.is_empty() || self.failure.is_some());
+        // Batches that a failed source leaves in flight are waited for, because delivering and storing them saves
+        // repeats; not so when one of them or the store has failed.
+        let drained = self.source_ended && (self.ledger.is_empty() || !self.deliverable);
         if overdue || (drained && quiet && settled) {
             self.exited = true;
             let result = match self.failure.take() {

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
@@ -15,21 +15,25 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::{
     batch::Settled,
+    budget::Budget,
     core::{Action, Core, CoreSettings, Input},
     encoder::{Encoders, Producer},
     error::{Failure, TaskError},
+    metrics::ConnectorMetrics,
     plugin::{Control, TaskContext},
     port::{CheckpointStore, OffsetTopic, SavedCheckpoint},
     sender::{BatchSender, BatchSettings, Reading, Stopped},
-    source::{Source, StartPlan},
+    source::{Limits, Source, StartPlan},
     start::{Origin, origin},
 };
 
 /// Batches in flight between reader and settlement: enough for Kafka's round trip at full rate, few enough that
 /// queues stay short. Also the capacity of every channel of the pipeline.
 const IN_FLIGHT_MAX: usize = 256;
-/// Batches waiting for an encoder: the reader stays this far ahead.
-const ENCODER_QUEUE: usize = 4;
+/// Rows of a batch at most, whatever the source allows: later ones would only wait longer.
+const BATCH_ROWS_MAX: usize = 8192;
+/// Batches waiting for an encoder at most: further ahead the reader gains nothing.
+const ENCODER_QUEUE_MAX: usize = 16;
 /// Shortest time between two synced stores.
 const STORE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -54,11 +58,12 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     };
     (task.started)();
 
+    let (batch, queue) = sizes(source.limits(), task.budget.limit());
     let (reading_to, reading) = watch::channel(Reading::Go);
-    let (batches_to, batches) = mpsc::channel(ENCODER_QUEUE);
+    let (batches_to, batches) = mpsc::channel(queue);
     let (reads_to, reads) = mpsc::channel(IN_FLIGHT_MAX);
     let (settled_to, settled) = mpsc::channel(IN_FLIGHT_MAX * 2);
-    let (encoded_to, encoded) = std::sync::mpsc::sync_channel(ENCODER_QUEUE);
+    let (encoded_to, encoded) = std::sync::mpsc::sync_channel(queue);
     let (arenas, buffers) = (Default::default(), Default::default());
     let settings = Arc::new(task.records);
     let encoders = Arc::new(Encoders {
@@ -87,11 +92,8 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     drop(encoders);
     threads.push(spawn("produce".to_owned(), move || producer.run())?);
 
-    // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
-    let bytes = (task.budget.limit() / 12).clamp(16 << 10, 1 << 20);
-    let batch = BatchSettings { bytes, rows: 8192, row_overhead: 512 };
     let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    let out = BatchSender::new(batch, task.budget, slots, batches_to, reads_to, reading, arenas);
+    let out = BatchSender::new(batch, task.budget.clone(), slots, batches_to, reads_to, reading, arenas);
     let reader = tokio::spawn(read(source, plan, out));
 
     let now = Instant::now();
@@ -103,9 +105,22 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
         },
         now,
     );
-    let pump =
-        Pump { core, keeper, reads, settled, reading: reading_to, metrics: task.metrics, pending: Pending::default() };
+    let metrics = task.metrics;
+    metrics.moved_ms.set(now_ms());
+    let pump = Pump {
+        core,
+        keeper,
+        reads,
+        settled,
+        reading: reading_to,
+        metrics: metrics.clone(),
+        budget: task.budget,
+        pending: Pending::default(),
+    };
     let result = pump.run(reader, control).await;
+    // What was in flight when a run failed is read again by the next one.
+    metrics.batches_in_flight.set(0);
+    metrics.bytes_in_flight.set(0);
     // Whatever still blocks in the client returns now.
     task.abort.store(true, Ordering::Relaxed);
     let (joined_to, joined) = oneshot::channel();
@@ -116,6 +131,20 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     });
     let _ = tokio::time::timeout(task.flush_timeout, joined).await;
     result
+}
+
+/// Sizes of batches, and how many of them may wait for an encoder.
+fn sizes(limits: Limits, budget: usize) -> (BatchSettings, usize) {
+    let rows = limits.batch_rows.clamp(1, BATCH_ROWS_MAX);
+    // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
+    let mut bytes = (budget / 12).clamp(16 << 10, 1 << 20);
+    let mut queue = (limits.queue_rows / rows).clamp(1, ENCODER_QUEUE_MAX);
+    if let Some(most) = limits.queue_bytes {
+        // One batch grows while another waits.
+        bytes = bytes.min(most / 2).max(1);
+        queue = queue.min(most / bytes).max(1);
+    }
+    (BatchSettings { bytes, rows, row_overhead: 512 }, queue)
 }
 
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, TaskError> {
@@ -246,7 +275,8 @@ struct Pump<P> {
     reads: mpsc::Receiver<(Seq, P)>,
     settled: mpsc::Receiver<Settled>,
     reading: watch::Sender<Reading>,
-    metrics: Arc<crate::metrics::ConnectorMetrics>,
+    metrics: Arc<ConnectorMetrics>,
+    budget: Budget,
     pending: Pending,
 }
 
@@ -304,8 +334,10 @@ impl<P: Position> Pump<P> {
                 self.drain_reads(&mut actions);
             }
             let mut words = Vec::new();
+            let mut moved = self.core.in_flight() == 0;
             while let Some(word) = settled.take() {
                 if word.result.is_ok() {
+                    moved = true;
                     self.metrics.records_delivered.add(word.records as i64);
                 }
                 words.push((word.seq, word.result));
@@ -319,7 +351,11 @@ impl<P: Position> Pump<P> {
                 self.drain_reads(&mut actions);
                 self.core.step(now, Input::Settled { seq, result }, &mut actions);
             }
+            if moved {
+                self.metrics.moved_ms.set(now_ms());
+            }
             self.metrics.batches_in_flight.set(self.core.in_flight() as i64);
+            self.metrics.bytes_in_flight.set((self.budget.limit() - self.budget.available()) as i64);
             for action in actions.drain(..) {
                 if let Some(result) = Self::act(&mut self.pending, &self.keeper, &self.reading, action) {
                     reader.abort();
@@ -373,6 +409,12 @@ impl<P: Position> Pump<P> {
     }
 }
 
+/// Our clock, milliseconds since the epoch.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 async fn maybe<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
@@ -387,4 +429,22 @@ fn panicked(error: tokio::task::JoinError) -> TaskError {
 /// A flag that makes a blocked sink return, shared between the driver and the sink's maker.
 pub fn abort_flag() -> Arc<AtomicBool> {
     Arc::new(AtomicBool::new(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_and_queue_follow_the_limits() {
+        let size = |batch_rows, queue_rows, queue_bytes| {
+            let (batch, queue) = sizes(Limits { batch_rows, queue_rows, queue_bytes }, 128 << 20);
+            (batch.rows, batch.bytes, queue)
+        };
+        assert_eq!(size(2048, 8192, None), (2048, 1 << 20, 4));
+        assert_eq!(size(100, 150, None), (100, 1 << 20, 1));
+        assert_eq!(size(1_000_000, 2_000_000, None), (BATCH_ROWS_MAX, 1 << 20, ENCODER_QUEUE_MAX));
+        assert_eq!(size(2048, 8192, Some(512 << 10)), (2048, 256 << 10, 2));
+        assert_eq!(size(1, 2, Some(1)), (1, 1, 1));
+    }
 }

@@ -143,14 +143,24 @@ impl<P> BatchSender<P> {
         self.rows.is_empty() && self.dynamic.is_empty()
     }
 
+    /// Whether the open batch has the memory for a row of `wire` bytes already.
+    pub fn has_room(&self, wire: usize) -> bool {
+        self.memory_with(wire).1 <= self.permit.bytes()
+    }
+
+    /// Memory of a row of `wire` bytes, and of the open batch with it.
+    fn memory_with(&self, wire: usize) -> (usize, usize) {
+        let row = (self.settings.row_overhead + wire.saturating_mul(EXPANSION)).saturating_mul(COPIES);
+        (row, self.estimate.saturating_mul(COPIES).saturating_add(row))
+    }
+
     /// Makes room for a row of `wire` bytes that is about to be added: takes memory from the budget, waiting for it
     /// while others hold it. Returns `false` when the batch must be dispatched first.
     ///
     /// # Errors
     /// [`Stopped`], or a definite failure for a row larger than the whole budget (`describe` names table and place).
     pub async fn make_room(&mut self, wire: usize, describe: impl FnOnce() -> String) -> Result<bool, TaskError> {
-        let row = (self.settings.row_overhead + wire.saturating_mul(EXPANSION)).saturating_mul(COPIES);
-        let needed = self.estimate.saturating_mul(COPIES).saturating_add(row);
+        let (row, needed) = self.memory_with(wire);
         if needed <= self.permit.bytes() {
             return Ok(true);
         }

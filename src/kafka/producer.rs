@@ -192,6 +192,7 @@ impl KafkaSink {
                      the topic exists and restart the task"
                 )));
             }
+            cluster.refused()?;
             drop(self.shared.wait(self.shared.queue(), step));
             step = (step * 2).min(LOOK);
             self.may_wait(since)?;

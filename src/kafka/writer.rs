@@ -73,8 +73,7 @@ impl Writer {
     /// librdkafka refuses the settings, or no thread can be started.
     pub(crate) fn open(settings: &Settings) -> Result<Self, TaskError> {
         let reports = Reports { log: LogContext, pending: AtomicUsize::new(0) };
-        let producer: BaseProducer<Reports> =
-            settings.to_native().create_with_context(reports).map_err(|e| creation_failed(&e))?;
+        let producer: BaseProducer<Reports> = settings.client(reports).map_err(|e| creation_failed(&e))?;
         let (producer, stop) = (Arc::new(producer), Arc::new(AtomicBool::new(false)));
         let poller = {
             let (producer, stop) = (producer.clone(), stop.clone());

@@ -4,6 +4,7 @@
 
 use std::{fmt, io::IoSlice, sync::Arc, time::Duration};
 
+use rdkafka::error::RDKafkaErrorCode;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream, lookup_host},
@@ -13,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    client,
     io::{address::Address, security::Security},
     wire::{
         codec::{Malformed, Reader},
@@ -110,6 +112,10 @@ impl From<std::io::Error> for Lost {
             std::io::ErrorKind::UnexpectedEof => {
                 Self { kind: LostKind::Closed, reason: "the broker closed the connection".into() }
             }
+            // Its view of our certificate is told by an alert, after the handshake has ended for us.
+            _ if client::is_refusal(RDKafkaErrorCode::BrokerTransportFailure, &error.to_string()) => {
+                Self::authentication(error)
+            }
             _ => Self::network(error),
         }
     }
@@ -173,7 +179,8 @@ async fn run(
 /// A wrong certificate stays wrong; a connection that breaks in the handshake may be a broker that starts.
 fn tls_refused(error: &native_tls::Error) -> Lost {
     let text = format!("the TLS handshake failed: {error}");
-    match text.contains("certificate") || text.contains("alert") || text.contains("wrong version number") {
+    match text.contains("certificate verify failed") || text.contains("alert") || text.contains("wrong version number")
+    {
         true => Lost::authentication(text),
         false => Lost::network(text),
     }
@@ -236,7 +243,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, dial: &Dial) -
     let answer = ask(stream, dial, SASL_HANDSHAKE, |out| messages::put_sasl_handshake(out, mechanism)).await?;
     let (code, offered) = messages::sasl_handshake(&answer)?;
     if code == UNSUPPORTED_SASL_MECHANISM {
-        let text = format!("the broker does not offer SASL mechanism {mechanism} there, but {}", offered.join(", "));
+        let text = format!("the broker does not offer SASL mechanism {mechanism}, but {}", offered.join(", "));
         return Err(Lost::authentication(text));
     }
     if code != 0 {
@@ -244,13 +251,15 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, dial: &Dial) -
     }
     let mut talk = credentials.begin().map_err(Lost::network)?;
     let mut said = Vec::new();
-    while let Some(token) = talk.next(&said).map_err(Lost::authentication)? {
+    let failed = |e| Lost::authentication(format!("SASL authentication error: {e}"));
+    while let Some(token) = talk.next(&said).map_err(failed)? {
         let answer = ask(stream, dial, SASL_AUTHENTICATE, |out| messages::put_sasl_authenticate(out, &token)).await?;
         let (code, text, bytes) = messages::sasl_authenticate(&answer)?;
         match code {
             0 => said = bytes.to_vec(),
             SASL_AUTHENTICATION_FAILED => {
-                return Err(Lost::authentication(text.unwrap_or("the broker refused the login")));
+                let text = text.unwrap_or("the broker refused the login");
+                return Err(Lost::authentication(format!("SASL authentication error: {text}")));
             }
             code => return Err(Lost::network(format!("the login failed (error {code})"))),
         }

@@ -4,8 +4,11 @@ use engine::error::{Failure, TaskError};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::{
-    client::{Meaning, meaning},
-    io::address::Address,
+    client::{self, Meaning, meaning},
+    io::{
+        address::Address,
+        connection::{Lost, LostKind},
+    },
     producer::SEND_FAILED,
 };
 
@@ -33,7 +36,8 @@ pub(crate) fn delivery_failed(code: RDKafkaErrorCode, topic: &str, size: u64, ma
         Meaning::Authorization => (
             true,
             format!(
-                "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]"
+                "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]. \
+                 Give the producer's user WRITE and DESCRIBE on the topic"
             ),
         ),
         Meaning::Definite if code == RDKafkaErrorCode::InvalidRecord => (
@@ -59,13 +63,14 @@ pub(crate) fn out_of_sequence(code: RDKafkaErrorCode, topic: &str) -> TaskError 
     TaskError::Transient(Failure::new(SEND_FAILED).caused_by(cause))
 }
 
-/// A broker that lets this producer not in, or speaks another protocol.
-pub(crate) fn connection_refused(address: &Address, reason: &str) -> TaskError {
-    let message = format!(
-        "Kafka at {address} refused the producer's connection. Check security.protocol, sasl.mechanism, sasl.jaas.config \
-         and the ssl.* settings (producer. in the worker's file, producer.override. in the connector)"
-    );
-    TaskError::Definite(Failure::new(message).caused_by(reason))
+/// A broker that refuses this producer's connections, with what to do.
+pub(crate) fn refused(address: &Address, lost: &Lost) -> TaskError {
+    let code = match lost.kind {
+        LostKind::Unsupported => RDKafkaErrorCode::UnsupportedVersion,
+        _ => RDKafkaErrorCode::Authentication,
+    };
+    let cause = client::connection_refused(&address.to_string(), code, &lost.reason);
+    TaskError::Definite(Failure::new(SEND_FAILED).caused_by(cause))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::{
     },
     producer::{
         SEND_FAILED,
-        failure::{connection_refused, delivery_failed, out_of_sequence},
+        failure::{delivery_failed, out_of_sequence, refused},
         queue::Queue,
     },
     wire::{batch::ProducerId, messages},
@@ -192,11 +192,11 @@ impl Sender {
             _ => tracing::debug!(target: "kafka::client", "{address}: {reason}"),
         }
         match lost.kind {
-            LostKind::Unsupported => return self.die(connection_refused(address, reason)),
+            LostKind::Unsupported => return self.die(refused(address, &lost)),
             LostKind::Authentication => {
                 let since = *self.refused_since.get_or_insert(now);
                 if !self.logged_in || now.duration_since(since) >= LOGIN_PATIENCE {
-                    return self.die(connection_refused(address, reason));
+                    return self.die(refused(address, &lost));
                 }
             }
             LostKind::Network | LostKind::Closed => {}

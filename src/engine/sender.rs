@@ -7,7 +7,17 @@ use model::{RowArena, Seq};
 use record::{CapturedTable, DynamicRecord};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::{batch::ChangeBatch, budget::Budget, budget::Permit, error::TaskError};
+use crate::{
+    batch::{ChangeBatch, Dispatched},
+    budget::{Budget, Permit},
+    error::TaskError,
+};
+
+/// Batches in flight between reader and settlement: enough for Kafka's round trip at full rate, few enough that
+/// queues stay short. Also the capacity of every channel of the pipeline.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Batches waiting for an encoder: the reader stays this far ahead.
+pub const ENCODER_QUEUE: usize = 4;
 
 /// The pipeline takes no more: the task was asked to stop, or has failed further down.
 ///
@@ -50,13 +60,44 @@ const EXPANSION: usize = 2;
 /// Each batch exists up to three times: as cells, as records, and in the client's queue.
 const COPIES: usize = 3;
 
+/// A sender and the ends of what leads out of it.
+pub struct Feed<P> {
+    /// For the source.
+    pub sender: BatchSender<P>,
+    /// Batches, for the encoders.
+    pub batches: mpsc::Receiver<ChangeBatch>,
+    /// The same batches as the core hears of them, each before the batch itself can be taken.
+    pub reads: mpsc::Receiver<Dispatched<P>>,
+    /// Tells the source whether to read.
+    pub reading: watch::Sender<Reading>,
+    /// Arenas that encoders are done with.
+    pub arenas: Pool<RowArena>,
+}
+
+impl<P> Feed<P> {
+    /// A sender that takes its memory from `budget`.
+    pub fn new(budget: Budget) -> Self {
+        let (reading, reading_from) = watch::channel(Reading::Go);
+        let (encoders, batches) = mpsc::channel(ENCODER_QUEUE);
+        let (reads_to, reads) = mpsc::channel(IN_FLIGHT_MAX);
+        let arenas = Pool::<RowArena>::default();
+        // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
+        let bytes = (budget.limit() / 12).clamp(16 << 10, 1 << 20);
+        let settings = BatchSettings { bytes, rows: 8192, row_overhead: 512 };
+        let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        let pool = Arc::clone(&arenas);
+        let sender = BatchSender::new(settings, budget, slots, encoders, reads_to, reading_from, pool);
+        Self { sender, batches, reads, reading, arenas }
+    }
+}
+
 /// Where a source puts what it reads.
 pub struct BatchSender<P> {
     pub(crate) settings: BatchSettings,
     pub(crate) budget: Budget,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) encoders: mpsc::Sender<ChangeBatch>,
-    pub(crate) reads: mpsc::Sender<(Seq, P)>,
+    pub(crate) reads: mpsc::Sender<Dispatched<P>>,
     pub(crate) reading: watch::Receiver<Reading>,
     pub(crate) pool: Pool<RowArena>,
     seq: Seq,
@@ -79,12 +120,12 @@ pub enum Reading {
 }
 
 impl<P> BatchSender<P> {
-    pub(crate) fn new(
+    fn new(
         settings: BatchSettings,
         budget: Budget,
         slots: Arc<Semaphore>,
         encoders: mpsc::Sender<ChangeBatch>,
-        reads: mpsc::Sender<(Seq, P)>,
+        reads: mpsc::Sender<Dispatched<P>>,
         reading: watch::Receiver<Reading>,
         pool: Pool<RowArena>,
     ) -> Self {
@@ -231,6 +272,7 @@ impl<P> BatchSender<P> {
             slot = self.slots.clone().acquire_owned() => slot.map_err(|_| Stopped)?,
             () = stopped(&mut self.reading) => return Err(Stopped),
         };
+        let rows = (self.rows.rows().len() + self.dynamic.len()) as u64;
         let fresh = self.pool.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default();
         let batch = ChangeBatch {
             seq: self.seq,
@@ -242,7 +284,7 @@ impl<P> BatchSender<P> {
         };
         self.estimate = 0;
         // The core hears of the batch before anyone can settle it.
-        self.reads.send((self.seq, end)).await.map_err(|_| Stopped)?;
+        self.reads.send(Dispatched { seq: self.seq, end, rows }).await.map_err(|_| Stopped)?;
         self.seq = self.seq.next();
         self.encoders.send(batch).await.map_err(|_| Stopped)
     }

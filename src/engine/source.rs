@@ -4,7 +4,10 @@ use std::future::Future;
 
 use model::Position;
 
-use crate::{error::TaskError, sender::BatchSender};
+use crate::{
+    error::TaskError,
+    sender::{BatchSender, Stopped},
+};
 
 /// What a source does after its checks.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,4 +49,35 @@ pub trait Source: Send + 'static {
         from: Self::Position,
         out: &mut BatchSender<Self::Position>,
     ) -> impl Future<Output = Result<(), TaskError>> + Send;
+}
+
+/// The reader of one task: snapshot, then stream, as planned. The end of the pipeline ends it without an error.
+///
+/// # Errors
+/// The source's.
+pub async fn read<S: Source>(
+    mut source: S,
+    plan: StartPlan<S::Position>,
+    mut out: BatchSender<S::Position>,
+) -> Result<(), TaskError> {
+    let result = async {
+        out.ready().await?;
+        let from = match plan {
+            StartPlan::Stream(from) => from,
+            StartPlan::Snapshot { stream } => {
+                let end = source.snapshot(&mut out).await?;
+                if !stream {
+                    return Ok(());
+                }
+                end
+            }
+            StartPlan::Idle => return Ok(()),
+        };
+        source.stream(from, &mut out).await
+    }
+    .await;
+    match result {
+        Err(error) if Stopped::is(&error) => Ok(()),
+        other => other,
+    }
 }

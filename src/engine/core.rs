@@ -469,8 +469,11 @@ impl<P: Position, R: Rules> Core<P, R> {
         }
     }
 
-    /// The oldest batch on its way to Kafka, if there is one, may wait until then.
+    /// The oldest batch on its way to Kafka, if there is one, may wait until then. A task that ends has its own deadline.
     fn incident_at(&self) -> Option<Instant> {
+        if self.failure.is_some() {
+            return None;
+        }
         let (since, answering) = (self.head_since?, self.answering_since?);
         Some(since.max(answering) + self.settings.delivery_timeout?)
     }
@@ -485,7 +488,7 @@ impl<P: Position, R: Rules> Core<P, R> {
             return;
         }
         self.head_since.get_or_insert(now);
-        if self.failure.is_none() && self.incident_at().is_some_and(|at| now >= at) {
+        if self.incident_at().is_some_and(|at| now >= at) {
             let timeout = self.settings.delivery_timeout.unwrap_or_default().as_millis();
             self.spoil(
                 now,

@@ -41,10 +41,10 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     }
     // Only now: what an older producer left open has ended.
     let newest = task.offsets.read(keeper.connector(), keeper.partition()).await?;
-    let stored = keeper.resume::<S::Position>(newest.as_ref())?;
+    let resumed = keeper.resume::<S::Position>(newest.as_ref())?;
     let mut control = task.control.clone();
     let plan = tokio::select! {
-        plan = source.prepare(stored) => plan?,
+        plan = source.prepare(resumed.position) => plan?,
         _ = control.wait_for(|control| *control == Control::Stop) => return Ok(()),
     };
     (task.started)();
@@ -83,7 +83,7 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     drop(encoders);
     threads.push(spawn("produce".to_owned(), move || producer.run())?);
 
-    let reader = tokio::spawn(read(source, plan, feed.sender));
+    let reader = tokio::spawn(read(source, plan, feed.sender, resumed.unpublished));
 
     let now = Instant::now();
     let core = Core::new(

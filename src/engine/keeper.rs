@@ -13,6 +13,16 @@ use crate::{
     start::{Origin, origin},
 };
 
+/// Where a task starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resumed<P> {
+    /// The position; `None` when there is none yet.
+    pub position: Option<P>,
+    /// The offsets topic does not hold it: a position that was stored and not published before the end. Unless it
+    /// is announced, a source at rest would leave Kafka behind for ever.
+    pub unpublished: bool,
+}
+
 /// The keeper of one connector partition's positions. Clones share what is known.
 #[derive(Clone)]
 pub struct Keeper {
@@ -54,12 +64,12 @@ impl Keeper {
     ///
     /// # Errors
     /// The checkpoint is ahead of Kafka (a question for a person), the store fails, or the position is unreadable.
-    pub fn resume<P: Position>(&self, kafka: Option<&StoredOffset>) -> Result<Option<P>, TaskError> {
+    pub fn resume<P: Position>(&self, kafka: Option<&StoredOffset>) -> Result<Resumed<P>, TaskError> {
         let saved = self.store.load(&self.connector, &self.partition)?;
         let offset = match origin(&self.connector, saved.as_ref(), kafka, self.cluster.as_deref())? {
             Origin::Nothing => {
                 self.know(kafka.map(|stored| stored.at))?;
-                return Ok(None);
+                return Ok(Resumed { position: None, unpublished: false });
             }
             Origin::Checkpoint(offset) => {
                 self.know(saved.and_then(|saved| saved.published_at))?;
@@ -72,7 +82,7 @@ impl Keeper {
             Origin::Deleted => {
                 self.know(kafka.map(|stored| stored.at))?;
                 self.store.remove(&self.connector, &self.partition)?;
-                return Ok(None);
+                return Ok(Resumed { position: None, unpublished: false });
             }
         };
         let position = P::from_offset(&offset).map_err(|error| {
@@ -82,7 +92,8 @@ impl Keeper {
                 self.connector
             ))
         })?;
-        Ok(Some(position))
+        let unpublished = kafka.and_then(|stored| stored.offset.as_ref()) != Some(&offset);
+        Ok(Resumed { position: Some(position), unpublished })
     }
 
     /// The newest record of the offsets topic that this keeper knows to be its own or has adopted.

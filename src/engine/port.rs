@@ -74,7 +74,8 @@ pub trait Transactions {
     fn take_over(&mut self) -> Result<(), TaskError>;
 
     /// Takes a new epoch for the session at hand after [`CommitError::Unknown`]: as [`Self::take_over`], but refused when
-    /// somebody else has begun a session since (InitProducerId with the epoch held, KIP-360).
+    /// somebody else has begun a session since (InitProducerId with the epoch held, KIP-360). Nothing is in flight then;
+    /// answers that still come for the epoch before, refusals above all, mean nothing.
     ///
     /// # Errors
     /// Definite when another session exists.
@@ -87,7 +88,8 @@ pub trait Transactions {
     /// See [`CommitError`]; what may or may not have happened is its type.
     fn commit(&mut self, record: &OffsetRecord) -> Result<Place, CommitError>;
 
-    /// Aborts the open transaction, so that readers do not wait for the next session to do it. Best effort.
+    /// Drops what was not acknowledged, its acks reporting *not delivered*, and aborts the open transaction, so that readers
+    /// do not wait for the next session to do it. Best effort: the next session does it in any case.
     fn abort(&mut self);
 }
 

@@ -51,7 +51,9 @@ pub trait Source: Send + 'static {
     ) -> impl Future<Output = Result<(), TaskError>> + Send;
 }
 
-/// The reader of one task: snapshot, then stream, as planned. The end of the pipeline ends it without an error.
+/// The reader of one task: snapshot, then stream, as planned. `announce`: the position to stream from goes through the
+/// pipeline as an empty batch first, because Kafka does not know it. The end of the pipeline ends the reader without an
+/// error.
 ///
 /// # Errors
 /// The source's.
@@ -59,11 +61,17 @@ pub async fn read<S: Source>(
     mut source: S,
     plan: StartPlan<S::Position>,
     mut out: BatchSender<S::Position>,
+    announce: bool,
 ) -> Result<(), TaskError> {
     let result = async {
         out.ready().await?;
         let from = match plan {
-            StartPlan::Stream(from) => from,
+            StartPlan::Stream(from) => {
+                if announce {
+                    out.dispatch(from.clone()).await?;
+                }
+                from
+            }
             StartPlan::Snapshot { stream } => {
                 let end = source.snapshot(&mut out).await?;
                 if !stream {

@@ -17,7 +17,7 @@ use crate::{
 /// The offsets topic's partition.
 pub(crate) const OFFSETS: usize = PARTITIONS;
 /// `transaction.timeout.ms`.
-const TRANSACTION_TIMEOUT: Micros = 60 * S;
+const TRANSACTION_TIMEOUT: Micros = 5 * S;
 
 /// Producer id and epoch.
 pub(crate) type Pid = (u64, u32);
@@ -35,24 +35,47 @@ pub(crate) enum Payload {
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
     /// A session: with the transactional id, or only a producer id. `keep`: of the epoch held.
-    Init { transactional: bool, keep: Option<Pid> },
+    Init {
+        transactional: bool,
+        keep: Option<Pid>,
+    },
     /// The session as it is, without taking it over. No client does that: it is one of the planted faults.
     Peek,
-    Produce { partition: usize, pid: Pid, seq: u32, payload: Payload, transactional: bool },
-    End { pid: Pid, commit: bool },
+    Produce {
+        partition: usize,
+        pid: Pid,
+        seq: u32,
+        payload: Payload,
+        transactional: bool,
+    },
+    End {
+        pid: Pid,
+        commit: bool,
+    },
     /// An offset record outside of transactions.
-    Append { offset: OffsetMap },
+    Append {
+        offset: OffsetMap,
+    },
     /// The newest offset record, the topic read to its end.
-    Read { committed: bool },
+    Read {
+        committed: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
-    Session { pid: Pid, next: Vec<u32> },
+    Session {
+        pid: Pid,
+        next: Vec<u32>,
+    },
     /// Appended, or had been: where.
-    Appended { at: i64 },
+    Appended {
+        at: i64,
+    },
     Ended,
-    Newest { stored: Option<(Option<OffsetMap>, i64)> },
+    Newest {
+        stored: Option<(Option<OffsetMap>, i64)>,
+    },
     /// To be asked again: a transaction is being ended, a leader is missing, a batch came before its predecessor.
     Again,
     Fenced,
@@ -65,10 +88,19 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 pub(crate) enum Upkeep {
     /// A marker reaches a partition.
-    Mark { transaction: usize, partition: usize },
-    Timeout { transaction: usize },
+    Mark {
+        transaction: usize,
+        partition: usize,
+    },
+    Timeout {
+        transaction: usize,
+    },
     /// A read waits for the end it saw.
-    Read { from: u32, id: u64, end: usize },
+    Read {
+        from: u32,
+        id: u64,
+        end: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -106,6 +138,9 @@ pub(crate) struct Broker {
     /// Who took the session over last.
     pub(crate) owner: Option<u32>,
     timed_out: bool,
+    /// The epoch that the session at hand was renewed from, and one that is being renewed.
+    renewed: Option<Pid>,
+    renewing: Option<Pid>,
     pids: u64,
     foreign: Option<usize>,
 }
@@ -138,8 +173,12 @@ impl Broker {
             }
             Request::Read { committed } => {
                 let end = self.partitions.get(OFFSETS).map_or(0, |partition| partition.log.len());
-                self.read(net, from, id, if committed { end } else { 0 });
-                None
+                if committed {
+                    self.read(net, from, id, end);
+                    None
+                } else {
+                    Some(Reply::Newest { stored: self.last_written() })
+                }
             }
         };
         if let Some(reply) = reply {
@@ -166,13 +205,27 @@ impl Broker {
     }
 
     fn init(&mut self, net: &mut Net, from: u32, keep: Option<Pid>) -> Reply {
-        if keep.is_some() && self.owner != Some(from) {
-            return Reply::Fenced;
+        if let Some(keep) = keep {
+            // A repeated renewal gets what the first one made.
+            if let (true, Some(pid)) = (self.renewed == Some(keep), self.session) {
+                return Reply::Session { pid, next: vec![0; OFFSETS + 1] };
+            }
+            let held = self.session == Some(keep) || self.renewing == Some(keep) || self.timed_out;
+            if self.owner != Some(from) || !held {
+                return Reply::Fenced;
+            }
         }
         if let Some(current) = self.current {
             let decided = self.transactions.get(current).and_then(|current| current.decided);
             if decided.is_none() {
                 self.decide(net, current, false);
+                // The producer that opened it is fenced here and now.
+                self.session = self.session.map(|(pid, epoch)| (pid, epoch + 1));
+                self.timed_out = false;
+                self.renewing = keep;
+                if keep.is_none() {
+                    self.owner = None;
+                }
             }
             // What is being ended is waited for.
             return Reply::Again;
@@ -181,7 +234,10 @@ impl Broker {
             self.pids += 1;
         }
         let pid = self.session.map_or((self.pids, 0), |(pid, epoch)| (pid, epoch + 1));
-        (self.session, self.owner, self.timed_out) = (Some(pid), Some(from), false);
+        (self.renewed, self.renewing) = (keep, None);
+        // A session that begins twice, by a request that came late, fences its own client.
+        let again = keep.is_none() && self.owner == Some(from);
+        (self.session, self.owner, self.timed_out) = (Some(pid), Some(from).filter(|_| !again), false);
         Reply::Session { pid, next: vec![0; OFFSETS + 1] }
     }
 
@@ -319,7 +375,7 @@ impl Broker {
     }
 
     /// The newest offset record of ours that a reader of committed records can see, and its place.
-    pub(crate) fn newest(&self) -> Option<(Option<OffsetMap>, i64)> {
+    fn newest(&self) -> Option<(Option<OffsetMap>, i64)> {
         let offsets = self.partitions.get(OFFSETS)?;
         let mut visible = offsets.visible().collect::<Vec<_>>();
         visible.reverse();
@@ -327,6 +383,22 @@ impl Broker {
             Payload::Offset(offset) => Some((offset.clone(), at as i64)),
             _ => None,
         })
+    }
+
+    /// The newest offset record of ours for a reader that takes every record: what another connector holds open
+    /// does not stand in its way.
+    fn last_written(&self) -> Option<(Option<OffsetMap>, i64)> {
+        let log = self.partitions.get(OFFSETS)?.log.iter().enumerate().rev();
+        let mut ours = log.filter_map(|(at, entry)| match &entry.payload {
+            Payload::Offset(offset) => Some((offset.clone(), at as i64)),
+            _ => None,
+        });
+        ours.next()
+    }
+
+    /// The newest offset record of ours as the connector's kind of worker reads it.
+    pub(crate) fn truth(&self, exactly_once: bool) -> Option<(Option<OffsetMap>, i64)> {
+        if exactly_once { self.newest() } else { self.last_written() }
     }
 
     /// The last position that a process has published or committed.

@@ -128,6 +128,8 @@ impl Client {
     }
 
     pub(crate) fn renew(&mut self, net: &mut Net, seq: Seq) {
+        // What is still answered to the epoch before, a refusal above all, means nothing any more.
+        self.produced.clear();
         let request = Request::Init { transactional: true, keep: self.pid };
         self.call(net, request.clone(), Call::Init(Purpose::Recover(seq), request));
     }

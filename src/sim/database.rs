@@ -421,10 +421,7 @@ impl Source for Reader {
 /// Gives the word back to the world once.
 async fn breathe() {
     let mut asked = false;
-    std::future::poll_fn(|_| {
-        if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    std::future::poll_fn(|_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// What an encoder makes of a batch: its records, and the bytes that its rows have on the wire.

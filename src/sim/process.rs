@@ -14,7 +14,7 @@ use engine::{
     budget::{Budget, Permit},
     core::{Action, Boundary, Core, CoreSettings, Delivery, Input},
     error::TaskError,
-    keeper::Keeper,
+    keeper::{Keeper, Resumed},
     lane::Lane,
     plugin::Control,
     port::StoredOffset,
@@ -287,7 +287,8 @@ impl<R: Rules> Process<R> {
         let number = self.next_job;
         self.next_job += 1;
         self.jobs.insert(number, job);
-        let delay = if world.net.rng.chance(50) { world.net.rng.range(0, 800 * MS) } else { world.net.rng.range(0, MS) };
+        let delay =
+            if world.net.rng.chance(50) { world.net.rng.range(0, 800 * MS) } else { world.net.rng.range(0, MS) };
         world.net.after(delay, Event::Wake { process: self.id, wake: Wake::Write(number) });
     }
 
@@ -347,8 +348,8 @@ impl<R: Rules> Process<R> {
         let cached = self.disk.durable();
         let resumed = self.keeper.resume::<Place>(stored.as_ref());
         self.disk.sync();
-        let position = match resumed {
-            Ok(position) => position,
+        let Resumed { position, unpublished } = match resumed {
+            Ok(resumed) => resumed,
             Err(error) => {
                 self.ended = Some(Err(error));
                 return;
@@ -373,13 +374,13 @@ impl<R: Rules> Process<R> {
         };
         self.snapshotting = matches!(plan, StartPlan::Snapshot { .. });
         let feed = Feed::new(self.budget.clone());
-        self.reader = Some(Box::pin(read(reader, plan, feed.sender)));
+        self.reader = Some(Box::pin(read(reader, plan, feed.sender, unpublished)));
         self.feed = Some(Ends { batches: feed.batches, reads: feed.reads, reading: feed.reading });
         let settings = CoreSettings {
             store_interval: Duration::from_millis(100),
             publish_interval: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(5),
-            delivery_timeout: Some(Duration::from_secs(20)),
+            delivery_timeout: Some(Duration::from_secs(4)),
             delivery: match self.setup.boundary {
                 Some(boundary) => Delivery::ExactlyOnce { boundary, known: self.keeper.known() },
                 None => Delivery::AtLeastOnce,

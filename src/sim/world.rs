@@ -33,7 +33,7 @@ const TROUBLE: Micros = 12 * S;
 /// From here on all is well.
 const CALM: Micros = 20 * S;
 /// By then everything has to be delivered, a transaction that hangs until its timeout included.
-const REST: Micros = CALM + 150 * S;
+const REST: Micros = CALM + 30 * S;
 
 /// What happens to the world from outside.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,6 +100,7 @@ struct Sim<R> {
     options: Options,
     start_due: bool,
     disk_was_full: bool,
+    loss: u64,
     leaderless_until: Micros,
     ending: bool,
     rules: PhantomData<R>,
@@ -171,6 +172,7 @@ impl<R: Rules> Sim<R> {
             options,
             start_due: false,
             disk_was_full: false,
+            loss: weather.loss,
             leaderless_until: 0,
             ending: false,
             rules: PhantomData,
@@ -205,16 +207,16 @@ impl<R: Rules> Sim<R> {
         match rng.below(12) {
             0 | 1 => self.later(at, Fault::Crash),
             2 | 3 => {
-                let (takeover, thaw) = (rng.chance(700), if long { 70 * S } else { rng.range(10 * MS, 6 * S) });
+                let (takeover, thaw) = (rng.chance(700), if long { 7 * S } else { rng.range(10 * MS, 6 * S) });
                 self.later(at, Fault::Freeze { takeover, thaw });
             }
             4 => self.later(at, Fault::Cut),
             5 => {
-                let length = if long { 75 * S } else { rng.range(50 * MS, 5 * S) };
+                let length = if long { 8 * S } else { rng.range(50 * MS, 5 * S) };
                 self.later(at, Fault::Outage(length));
             }
             6 => {
-                let (partition, length) = (rng.below(OFFSETS as u64 + 1) as usize, if long { 45 * S } else { 2 * S });
+                let (partition, length) = (rng.below(OFFSETS as u64 + 1) as usize, if long { 9 * S } else { 2 * S });
                 self.later(at, Fault::Leaderless(partition, length));
             }
             7 => {
@@ -404,7 +406,7 @@ impl<R: Rules> Sim<R> {
             Err(TaskError::Transient(failure)) => {
                 if failure.message.contains("delivery.timeout.ms") {
                     self.net.coverage.hit("stuck batch noticed");
-                    if self.net.now > self.leaderless_until + 25 * S && !process.was_frozen {
+                    if self.net.now > self.leaderless_until + 6 * S && !process.was_frozen && self.loss < 100 {
                         self.oracle.violate(format!("process {id}: {}", failure.message));
                     }
                 }
@@ -417,7 +419,9 @@ impl<R: Rules> Sim<R> {
                     if self.broker.owner == Some(id) {
                         self.oracle.violate(format!("process {id} was fenced by nobody"));
                     }
-                } else if !(self.disk_was_full && text.contains(FULL)) {
+                } else if self.disk_was_full && text.contains(FULL) {
+                    self.net.coverage.hit("disk full");
+                } else {
                     self.oracle.violate(format!("process {id} failed for good: {text}"));
                 }
                 // An operator looks at it.
@@ -473,7 +477,7 @@ impl<R: Rules> Sim<R> {
                 self.broker.rewrite(&mut self.net, None);
             }
             Rewrite::Back => {
-                let newest = self.broker.newest().and_then(|(offset, _)| offset);
+                let newest = self.broker.truth(self.setup.boundary.is_some()).and_then(|(offset, _)| offset);
                 let place = newest.and_then(|offset| Place::from_offset(&offset).ok());
                 // A place that the connector has seen, after its last snapshot.
                 if let Some(place) = place.filter(|place| place.snapshot.is_none()) {
@@ -513,9 +517,13 @@ impl<R: Rules> Sim<R> {
         let [id] = live[..] else {
             return self.oracle.violate(format!("faults ended long ago, and {} processes run", live.len()));
         };
-        if self.broker.last_of(id) != Some(end) && self.broker.newest().map(|(o, _)| o) != Some(Some(end.to_offset())) {
-            let last = self.broker.newest();
-            return self.oracle.violate(format!("the log ends at {end}, and process {id} came no further than {last:?}"));
+        // Without transactions a request that comes late may stand behind the last one: repeats for the next start.
+        let last = self.broker.truth(self.setup.boundary.is_some());
+        let known = last.as_ref().is_some_and(|(offset, _)| *offset == Some(end.to_offset()));
+        if !known && !self.broker.holds(id, &end.to_offset()) {
+            return self
+                .oracle
+                .violate(format!("the log ends at {end}, and process {id} came no further than {last:?}"));
         }
         self.ending = true;
         self.tell(Control::Stop);

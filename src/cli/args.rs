@@ -32,7 +32,8 @@ pub enum Command {
     /// Runs one of the bundled pipelines, or looks after it.
     #[command(
         after_help = "Example:\n  afterimage pipeline orders --config examples/pipelines/orders.toml\n  afterimage pipeline \
-                            orders status"
+                            orders status\n\nExit codes: 0 done, or stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage, 3 \
+                            configuration refused; a second signal ends at once with 143 or 130."
     )]
     Pipeline(PipelineArgs),
     /// Makes sample data and load.
@@ -106,7 +107,7 @@ pub struct PipelineArgs {
     /// For `replay`: show what would be done and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// For `replay`: only dead letters whose error contains this text.
+    /// For `replay`: only dead letters whose error, or TOPIC/PARTITION@OFFSET they came from, contains this text.
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
     /// How much is logged: error, warn, info, debug or trace.
@@ -119,13 +120,13 @@ pub struct PipelineArgs {
 pub enum PipelineAction {
     /// Runs it in the foreground.
     Run,
-    /// Creates its topics, tables and connector.
+    /// Creates its topics, and its connector if asked for; `run` does the same.
     Init,
     /// Says what runs, how far behind it is, and its last error.
     Status,
     /// Sends a sample through the whole flow and checks each stop.
     Test,
-    /// Shows its output as it comes.
+    /// Shows changes and announced orders as they come.
     Monitor,
     /// Sends dead letters through it again.
     Replay,
@@ -138,14 +139,13 @@ pub enum PipelineAction {
 pub struct GenerateArgs {
     /// For which pipeline: orders.
     pub name: String,
-    /// The database to fill, as mysql://user:password@host:port/database.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "mysql://admin:admin@127.0.0.1:3306/project_db",
-        env = "AFTERIMAGE_MYSQL"
-    )]
-    pub mysql: String,
+    /// The database to fill, as mysql://user:password@host:port/database. Without it that of the settings holds:
+    /// mysql://admin:admin@localhost:3306/project_db unless they say otherwise.
+    #[arg(long, value_name = "URL", env = "AFTERIMAGE_MYSQL", hide_env_values = true)]
+    pub mysql: Option<String>,
+    /// Settings of the pipeline, for its section [mysql]: password file, TLS.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
     /// Orders to insert at once.
     #[arg(long, value_name = "N", default_value_t = 25_000)]
     pub count: u64,
@@ -158,9 +158,12 @@ pub struct GenerateArgs {
     /// How long the live changes go on, in seconds; until interrupted without it.
     #[arg(long, value_name = "SECONDS")]
     pub live_seconds: Option<u64>,
-    /// Same seed, same data.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    /// Share of the orders, from 0 to 1, that never get all their lines.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub incomplete: f64,
+    /// Same seed, same data, ids included: once per database. A new one each time without it; it is printed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// Arguments of `offsets`.

@@ -1,6 +1,6 @@
 //! `afterimage connect`: logging, signals and exit codes around the daemon.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::connect::{cluster::KafkaCluster, daemon::Daemon, logging::Loggers, worker::WorkerConfig};
 use engine::plugin::ConnectorPlugin;
@@ -27,8 +27,11 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<(), Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed::new(1, format!("no threads could be started: {error}")))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
         daemon.run(shutdown).await.map_err(failed)
-    })
+    });
+    // A thread that still waits for a broker, because the start was broken off, is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    ended
 }

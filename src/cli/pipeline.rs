@@ -4,8 +4,8 @@ use std::{future::Future, io::Write, path::Path};
 
 use pipelines::{
     generate,
-    orders::{self, Config, Replay},
-    runtime::{Error, Shutdown},
+    orders::{self, Config},
+    runtime::{Error, Shutdown, replay::Replay},
 };
 
 use crate::{
@@ -48,12 +48,16 @@ fn shutdown() -> Result<Shutdown, Failed> {
     Ok(shutdown)
 }
 
+fn load(file: Option<&Path>, more: Option<(String, String)>) -> Result<Config, Failed> {
+    let text = file.map_or_else(|| Ok(String::new()), read)?;
+    // The command line wins over the environment, the environment over the file.
+    let overridden = more.as_ref().map(|(name, _)| name.clone());
+    let environment = std::env::vars().filter(|(name, _)| Some(name) != overridden.as_ref());
+    Ok(Config::load(&text, environment.chain(more))?)
+}
+
 fn config(args: &PipelineArgs) -> Result<Config, Failed> {
-    let text = match &args.config {
-        Some(path) => read(path)?,
-        None => String::new(),
-    };
-    let mut config = Config::load(&text, std::env::vars())?;
+    let mut config = load(args.config.as_deref(), None)?;
     if let Some(workers) = args.workers {
         config.workers = usize::from(workers);
     }
@@ -63,6 +67,7 @@ fn config(args: &PipelineArgs) -> Result<Config, Failed> {
     if let Some(listen) = &args.listen {
         config.http.listen.clone_from(listen);
     }
+    config.check()?;
     Ok(config)
 }
 
@@ -83,15 +88,11 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<(), Failed> {
             }
             PipelineAction::Init => orders::init(&config, &mut out).await?,
             PipelineAction::Status => orders::status(&config, &mut out).await?,
-            PipelineAction::Test => orders::test(&config, &mut out).await?,
+            PipelineAction::Test => orders::test(&config, &shutdown()?, &mut out).await?,
             PipelineAction::Monitor => orders::monitor(&config, &shutdown()?, &mut out).await?,
             PipelineAction::Replay => {
-                let options = Replay { class: args.filter.clone(), dry_run: args.dry_run, ..Replay::default() };
-                let replayed = orders::replay(&config, &options, &mut out).await?;
-                println!(
-                    "{} dead letters matched, {} replayed, {} passed over",
-                    replayed.matched, replayed.written, replayed.passed
-                );
+                let options = Replay { filter: args.filter.clone(), dry_run: args.dry_run };
+                orders::replay(&config, &options, &mut out)?;
             }
             PipelineAction::Reset => {
                 if !args.yes && !confirmed(&config)? {
@@ -119,25 +120,26 @@ fn confirmed(config: &Config) -> Result<bool, Failed> {
 /// Makes sample data.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failed> {
     known(&args.name)?;
-    let url = ("AFTERIMAGE_ORDERS__MYSQL__URL".to_owned(), args.mysql.clone());
-    let config = Config::load("", std::env::vars().filter(|(name, _)| *name != url.0).chain([url.clone()]))?;
+    let url = args.mysql.as_ref().map(|url| ("AFTERIMAGE_ORDERS__MYSQL__URL".to_owned(), url.clone()));
+    let config = load(args.config.as_deref(), url)?;
     let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let changes = args.live_seconds.map(|seconds| (seconds as f64 * args.live_rate) as u64);
     let load = generate::OrdersLoad {
         orders: count(args.count),
         lines: count(args.lines),
+        incomplete: args.incomplete,
         rate: args.live_rate,
         changes,
-        seed: Some(args.seed),
-        ..generate::OrdersLoad::default()
+        seed: args.seed,
     };
     block_on(async {
-        let shutdown = shutdown()?;
-        let made = generate::orders(&config.mysql, &load, &shutdown, &mut std::io::stdout()).await?;
-        println!(
+        let mut out = std::io::stdout();
+        let made = generate::orders(&config.mysql, &load, &shutdown()?, &mut out).await?;
+        writeln!(
+            out,
             "{} orders and {} lines inserted, {} rows updated, {} deleted",
             made.orders, made.lines, made.updates, made.deletes
-        );
-        Ok(())
+        )
+        .map_err(|error| Failed::new(1, format!("writing output: {error}")))
     })
 }

@@ -4,13 +4,7 @@ mod families;
 mod metrics;
 mod progress;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Instant,
-};
+use std::{sync::atomic::Ordering, time::Instant};
 
 use axum::{
     Json, Router,
@@ -19,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use engine::metrics::ConnectorMetrics;
 use serde_json::json;
 
 use crate::{backing::State as TaskState, herder::ConnectorView, rest::Api};
@@ -29,27 +24,14 @@ struct Admin {
     api: Api,
     began: Instant,
     started_ms: i64,
-    stalls: Arc<Stalls>,
 }
 
-/// The newest number of delivered records of all connectors, and when it last moved.
-#[derive(Default)]
-struct Stalls {
-    settled: AtomicI64,
-    moved_ms: AtomicI64,
-}
-
-/// A connector with records in flight whose deliveries have not moved for so long is not ready.
+/// A connector that has waited for so long, for Kafka or for its database, is not ready.
 const STALL_MS: i64 = 60_000;
 
 /// The router of the admin port.
 pub fn router(api: Api) -> Router {
-    let admin = Admin {
-        api,
-        began: Instant::now(),
-        started_ms: jiff::Timestamp::now().as_millisecond(),
-        stalls: Arc::default(),
-    };
+    let admin = Admin { api, began: Instant::now(), started_ms: jiff::Timestamp::now().as_millisecond() };
     Router::new()
         .route("/", get(root))
         .route("/metrics", get(metrics))
@@ -94,18 +76,62 @@ async fn ready(State(admin): State<Admin>) -> Response {
         reasons.extend(own.chain(tasks));
     }
     let now = jiff::Timestamp::now().as_millisecond();
-    let numbers = || view.iter().filter_map(|connector| connector.metrics.as_deref());
-    let settled: i64 = numbers().map(|metrics| metrics.records_delivered.get()).sum();
-    let waiting: i64 = numbers().map(|metrics| metrics.batches_in_flight.get()).sum();
-    if waiting == 0 || admin.stalls.settled.swap(settled, Ordering::Relaxed) != settled {
-        admin.stalls.moved_ms.store(now, Ordering::Relaxed);
-    }
-    let still = now - admin.stalls.moved_ms.load(Ordering::Relaxed);
-    if still > STALL_MS {
-        reasons.push(format!("{waiting} batches are in flight and none was delivered for {} s", still / 1000));
+    let mut waiting = serde_json::Map::new();
+    for connector in &view {
+        let Some(wait) = connector.metrics.as_deref().and_then(|metrics| Wait::of(metrics, now)) else { continue };
+        if wait.ms > STALL_MS {
+            reasons.push(wait.reason(&connector.name));
+        }
+        waiting.insert(connector.name.clone(), json!({"for": wait.whom.word(), "seconds": wait.ms as f64 / 1000.0}));
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons}))).into_response()
+    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons, "waiting": waiting}))).into_response()
+}
+
+/// Whom a connector waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// Batches are in flight and none is confirmed.
+    Kafka(i64),
+    /// The task was restarted after a transient failure and has not come to running yet.
+    Restart,
+}
+
+impl Whom {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kafka(_) => "kafka",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// A connector that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wait {
+    whom: Whom,
+    ms: i64,
+}
+
+impl Wait {
+    fn of(metrics: &ConnectorMetrics, now_ms: i64) -> Option<Self> {
+        let retrying = metrics.retrying_since_ms.get();
+        if retrying > 0 {
+            return Some(Self { whom: Whom::Restart, ms: (now_ms - retrying).max(0) });
+        }
+        let batches = metrics.batches_in_flight.get();
+        (batches > 0).then(|| Self { whom: Whom::Kafka(batches), ms: (now_ms - metrics.moved_ms.get()).max(0) })
+    }
+
+    fn reason(self, connector: &str) -> String {
+        let seconds = self.ms / 1000;
+        match self.whom {
+            Whom::Kafka(batches) => {
+                format!("{connector}: {batches} batches are in flight and none was delivered for {seconds} s")
+            }
+            Whom::Restart => format!("{connector}: its task is restarted without success for {seconds} s"),
+        }
+    }
 }
 
 async fn progress(State(admin): State<Admin>, Path(connector): Path<String>) -> Response {
@@ -131,4 +157,26 @@ pub(crate) fn progress_line(view: &ConnectorView) -> Option<String> {
         totals.tables - totals.remaining,
         totals.tables
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_that_waits_says_for_whom_and_how_long() {
+        let metrics = ConnectorMetrics::default();
+        metrics.moved_ms.set(1_000);
+        assert_eq!(Wait::of(&metrics, 500_000), None, "nothing to do");
+        metrics.batches_in_flight.set(3);
+        let wait = Wait::of(&metrics, 63_500).unwrap();
+        assert_eq!(wait, Wait { whom: Whom::Kafka(3), ms: 62_500 });
+        assert_eq!(wait.reason("shop"), "shop: 3 batches are in flight and none was delivered for 62 s");
+        metrics.retrying_since_ms.set(2_000);
+        let wait = Wait::of(&metrics, 63_500).unwrap();
+        assert_eq!(wait.reason("shop"), "shop: its task is restarted without success for 61 s");
+        metrics.retrying_since_ms.set(0);
+        metrics.batches_in_flight.set(0);
+        assert_eq!(Wait::of(&metrics, 63_500), None);
+    }
 }

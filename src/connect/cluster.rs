@@ -216,7 +216,7 @@ impl Services for KafkaServices {
     }
 
     fn history(&self) -> Arc<dyn SchemaHistoryOpener> {
-        Arc::new(KafkaHistories)
+        Arc::new(KafkaHistories::cached(self.store.clone()))
     }
 
     fn cluster_id(&self) -> Option<String> {

@@ -19,7 +19,7 @@ use engine::{
     plugin::{ConfigMap, ConnectorPlugin, Control, TaskContext},
 };
 use futures_util::FutureExt;
-use record::{ConversionFailure, RecordSettings};
+use record::{ConversionFailure, ProcessingFailure, RecordSettings};
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -187,10 +187,14 @@ impl Run {
             }
             let pause = if error.is_transient() { retries.next() } else { None };
             let Some(pause) = pause else {
+                self.metrics.retrying_since_ms.set(0);
                 self.fail(error);
                 break;
             };
             self.metrics.restarts.add(1);
+            if self.metrics.retrying_since_ms.get() == 0 {
+                self.metrics.retrying_since_ms.set(jiff::Timestamp::now().as_millisecond());
+            }
             tracing::warn!(
                 connector = self.name(),
                 "task {}-0 is restarted in {} ms from the stored offset: {error}",
@@ -248,8 +252,9 @@ impl Run {
         let (board, connector, plugin) =
             (self.workshop.board.clone(), self.name().to_owned(), self.start.plugin.clone());
         let (incarnation, number) = (self.start.incarnation.clone(), self.number);
-        let control = self.control.clone();
+        let (control, metrics) = (self.control.clone(), self.metrics.clone());
         let started = Box::new(move || {
+            metrics.retrying_since_ms.set(0);
             if incarnation.load(Ordering::SeqCst) == number {
                 let state = if *control.borrow() == Control::Pause { State::Paused } else { State::Running };
                 tracing::info!(
@@ -367,6 +372,16 @@ fn record_settings(
         Some("fail") => ConversionFailure::Fail,
         Some("skip") => ConversionFailure::Skip,
         _ => ConversionFailure::Warn,
+    };
+    // The older name counts while the newer one is not set.
+    let mode = ["event.processing.failure.handling.mode", "event.deserialization.failure.handling.mode"]
+        .iter()
+        .find_map(|name| config.get(*name))
+        .map(|mode| mode.trim().to_ascii_lowercase());
+    settings.processing_failure = match mode.as_deref() {
+        Some("warn") => ProcessingFailure::Warn,
+        Some("skip" | "ignore") => ProcessingFailure::Skip,
+        _ => ProcessingFailure::Fail,
     };
     if flag("extended.headers.enabled", true) {
         let logical = logical_name(plugin, config);

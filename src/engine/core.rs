@@ -206,6 +206,8 @@ pub struct Core<P, R = Sound> {
     broken: bool,
     stop_by: Option<Instant>,
     failure: Option<TaskError>,
+    /// Batches in flight can still be delivered: nothing has failed on their way.
+    deliverable: bool,
     exited: bool,
 }
 
@@ -237,6 +239,7 @@ impl<P: Position, R: Rules> Core<P, R> {
             broken: false,
             stop_by: None,
             failure: None,
+            deliverable: true,
             exited: false,
         }
     }
@@ -259,7 +262,7 @@ impl<P: Position, R: Rules> Core<P, R> {
                         transactional.wait(seq, rows);
                     }
                 }
-                Err(error) => self.spoil(now, TaskError::definite(error.to_string()), out),
+                Err(error) => self.undelivered(now, TaskError::definite(error.to_string()), out),
             },
             Input::Settled { seq, result: Ok(()) } => match self.ledger.deliver(seq) {
                 Ok(Some((seq, position))) => {
@@ -267,9 +270,9 @@ impl<P: Position, R: Rules> Core<P, R> {
                     self.head_since = None;
                 }
                 Ok(None) => {}
-                Err(error) => self.spoil(now, TaskError::definite(error.to_string()), out),
+                Err(error) => self.undelivered(now, TaskError::definite(error.to_string()), out),
             },
-            Input::Settled { result: Err(error), .. } => self.spoil(now, error, out),
+            Input::Settled { result: Err(error), .. } => self.undelivered(now, error, out),
             Input::Stored { seq, result } => self.stored(now, seq, result, out),
             Input::Published { seq, result } => self.published(now, seq, result, out),
             Input::Committed { seq, result } => self.committed(now, seq, result, out),
@@ -340,8 +343,9 @@ impl<P: Position, R: Rules> Core<P, R> {
         }
     }
 
-    /// A failure after which the open transaction cannot be committed.
-    fn spoil(&mut self, now: Instant, error: TaskError, out: &mut Vec<Action<P>>) {
+    /// Fails in a way that makes waiting for the batches in flight useless; an open transaction cannot be committed.
+    fn undelivered(&mut self, now: Instant, error: TaskError, out: &mut Vec<Action<P>>) {
+        self.deliverable = false;
         if let Some(transactional) = &mut self.transactional {
             transactional.spoiled = true;
         }
@@ -370,6 +374,8 @@ impl<P: Position, R: Rules> Core<P, R> {
             }
             Err(error) => {
                 self.store_failed = true;
+                // A transaction that is open can be committed all the same: Kafka holds the position then.
+                self.deliverable &= self.transactional.is_some();
                 self.fail(now, error, out);
             }
         }
@@ -450,8 +456,9 @@ impl<P: Position, R: Rules> Core<P, R> {
             None => {
                 let quiet = self.storing.is_none() && self.publishing.is_none();
                 let settled = !self.store_due() && (!self.publish_due() || self.failure.is_some());
-                // After a failure the rest of the batches in flight may never be settled: nobody waits for them.
-                let drained = self.source_ended && (self.ledger.is_empty() || self.failure.is_some());
+                // Batches that a failed source leaves in flight are waited for, because delivering and storing them
+                // saves repeats; not so when one of them or the store has failed.
+                let drained = self.source_ended && (self.ledger.is_empty() || !self.deliverable);
                 drained && quiet && settled
             }
             Some(transactional) => {
@@ -490,7 +497,7 @@ impl<P: Position, R: Rules> Core<P, R> {
         self.head_since.get_or_insert(now);
         if self.incident_at().is_some_and(|at| now >= at) {
             let timeout = self.settings.delivery_timeout.unwrap_or_default().as_millis();
-            self.spoil(
+            self.undelivered(
                 now,
                 TaskError::transient(format!(
                     "Kafka answers, but the oldest batch was not delivered within {timeout} ms (delivery.timeout.ms). Look at \
@@ -511,11 +518,12 @@ impl<P: Position, R: Rules> Core<P, R> {
                 self.confirmed <= stored && stored <= committed && committed <= delivered && delivered <= admitted
             }
         };
-        if !self.broken && !(ordered && delivered <= read) {
+        let holds = ordered && delivered <= read;
+        if !holds && !self.broken {
             self.broken = true;
             let text = "the order of read, delivered, committed, stored and confirmed positions was broken; this is a \
                         defect of afterimage. No position was moved by it";
-            self.spoil(now, TaskError::definite(text), out);
+            self.undelivered(now, TaskError::definite(text), out);
         }
     }
 }

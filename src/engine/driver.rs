@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
@@ -15,14 +15,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     batch::{Dispatched, Settled},
+    budget::Budget,
     core::{Action, Core, CoreSettings, Delivery, Input},
     encoder::{Encoders, Producer},
     error::{Failure, TaskError},
     keeper::Keeper,
     lane::{Command, Gate},
+    metrics::ConnectorMetrics,
     plugin::{Control, TaskContext},
     port::{CommitError, OffsetTopic, Place, Sink, StoredOffset},
-    sender::{ENCODER_QUEUE, Feed, IN_FLIGHT_MAX, Reading},
+    sender::{Feed, IN_FLIGHT_MAX, Reading},
     source::{Source, read},
 };
 
@@ -49,9 +51,9 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     };
     (task.started)();
 
-    let feed = Feed::new(task.budget);
+    let feed = Feed::new(source.limits(), task.budget.clone());
     let (settled_to, settled) = mpsc::channel(IN_FLIGHT_MAX * 2);
-    let (encoded_to, encoded) = std::sync::mpsc::sync_channel(ENCODER_QUEUE);
+    let (encoded_to, encoded) = std::sync::mpsc::sync_channel(feed.batches.max_capacity());
     let buffers = Arc::default();
     let gate = task.boundary.map(|_| Arc::new(Gate::default()));
     let answering = sink.answering();
@@ -101,8 +103,14 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     );
     let hands =
         Hands { keeper, offsets: task.offsets, gate: gate.clone(), reading: feed.reading, pending: Pending::default() };
-    let pump = Pump { core, hands, reads: feed.reads, settled, answering, metrics: task.metrics };
+    let metrics = task.metrics;
+    metrics.moved_ms.set(now_ms());
+    let budget = task.budget;
+    let pump = Pump { core, hands, reads: feed.reads, settled, answering, budget, metrics: metrics.clone() };
     let result = pump.run(reader, control).await;
+    // What was in flight when a run failed is read again by the next one.
+    metrics.batches_in_flight.set(0);
+    metrics.bytes_in_flight.set(0);
     if let Some(gate) = gate {
         gate.close();
     }
@@ -175,7 +183,8 @@ struct Pump<P> {
     reads: mpsc::Receiver<Dispatched<P>>,
     settled: mpsc::Receiver<Settled>,
     answering: Option<watch::Receiver<bool>>,
-    metrics: Arc<crate::metrics::ConnectorMetrics>,
+    budget: Budget,
+    metrics: Arc<ConnectorMetrics>,
 }
 
 impl<P: Position> Pump<P> {
@@ -246,8 +255,10 @@ impl<P: Position> Pump<P> {
                 self.drain_reads(&mut actions);
             }
             let mut words = Vec::new();
+            let mut moved = self.core.in_flight() == 0;
             while let Some(word) = settled.take() {
                 if word.result.is_ok() {
+                    moved = true;
                     self.metrics.records_delivered.add(word.records as i64);
                 }
                 words.push((word.seq, word.result));
@@ -261,7 +272,11 @@ impl<P: Position> Pump<P> {
                 self.drain_reads(&mut actions);
                 self.core.step(now, Input::Settled { seq, result }, &mut actions);
             }
+            if moved {
+                self.metrics.moved_ms.set(now_ms());
+            }
             self.metrics.batches_in_flight.set(self.core.in_flight() as i64);
+            self.metrics.bytes_in_flight.set((self.budget.limit() - self.budget.available()) as i64);
             for action in actions.drain(..) {
                 if let Some(result) = self.hands.act(action) {
                     reader.abort();
@@ -357,6 +372,12 @@ async fn change(answering: &mut Option<watch::Receiver<bool>>) -> bool {
         return *receiver.borrow_and_update();
     }
     std::future::pending().await
+}
+
+/// Our clock, milliseconds since the epoch.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn maybe<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use model::{RowArena, Seq};
-use record::{EncodeContext, RecordBuffer, RecordSettings};
+use record::{CapturedTable, EncodeContext, EncodeError, ProcessingFailure, RecordBuffer, RecordSettings};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -93,12 +93,13 @@ impl Encoders {
                     &error,
                 ))
             })?;
-            let outcome = plan.encode_row(&table.version, &batch.rows, row, context, out).map_err(|error| {
-                TaskError::Definite(Failure::from_error(
-                    format!("Error while processing a change of table {}", table.version.id),
-                    &error,
-                ))
-            })?;
+            let outcome = match plan.encode_row(&table.version, &batch.rows, row, context, out) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    self.unprocessed(table, error)?;
+                    continue;
+                }
+            };
             if outcome.failures > 0 {
                 self.metrics.erroneous.add(i64::from(outcome.failures));
                 warn.value(&table.version.id, context);
@@ -109,6 +110,23 @@ impl Encoders {
                 .encode(&self.settings, out)
                 .map_err(|error| TaskError::Definite(Failure::from_error("a record could not be converted", &error)))?;
         }
+        Ok(())
+    }
+}
+
+impl Encoders {
+    /// A row whose records cannot be made: by `event.processing.failure.handling.mode` the end of the task, or a word
+    /// about it.
+    fn unprocessed(&self, table: &CapturedTable, error: EncodeError) -> Result<(), TaskError> {
+        let text = format!("Error while processing a change of table {}", table.version.id);
+        // A batch that is too large is no fault of the row.
+        let too_large = matches!(error, EncodeError::TooLarge { .. });
+        match self.settings.processing_failure {
+            ProcessingFailure::Warn if !too_large => tracing::warn!("{text}; it is passed over: {error}"),
+            ProcessingFailure::Skip if !too_large => tracing::debug!("{text}; it is passed over: {error}"),
+            _ => return Err(TaskError::Definite(Failure::from_error(text, &error))),
+        }
+        self.metrics.erroneous.add(1);
         Ok(())
     }
 }
@@ -208,7 +226,7 @@ impl Producer {
             }
         };
         let count = batch.records.records().len() as i64;
-        let ack = Ack::new(seq, self.settled.clone(), batch.permit, batch.slot).of(count as u64);
+        let ack = Ack::new(seq, self.settled.clone(), batch.permit, batch.slot).of(count as u64, &self.metrics);
         let accepted = if count == 0 {
             ack.delivered();
             Ok(())

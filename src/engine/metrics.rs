@@ -65,10 +65,18 @@ pub struct ConnectorMetrics {
     pub records_produced: Number,
     /// Records Kafka has confirmed.
     pub records_delivered: Number,
+    /// Records handed to the sink and not settled.
+    pub records_active: Number,
     /// Batches read and not settled.
     pub batches_in_flight: Number,
     /// Bytes of batches read and not settled.
     pub bytes_in_flight: Number,
+    /// Our clock when a batch was last delivered or nothing was in flight, milliseconds since the epoch: while batches
+    /// are in flight, the time since then is how long Kafka keeps them waiting.
+    pub moved_ms: Number,
+    /// Our clock when the first of a row of runs failed that did not get as far as running, milliseconds since the
+    /// epoch; 0 while the task runs.
+    pub retrying_since_ms: Number,
     /// Offsets stored locally.
     pub checkpoints_stored: Number,
     /// Offset records written.

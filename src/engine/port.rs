@@ -182,6 +182,37 @@ pub trait SchemaHistory: Send + Sync {
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>>;
 }
 
+/// A document of a schema history and where its original stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryDocument {
+    /// Offset of the original's record.
+    pub at: i64,
+    /// The text.
+    pub text: String,
+}
+
+/// Copies of schema histories as they stood when they were read last. It decides nothing: whoever uses a copy
+/// compares it with the original, which is right.
+pub trait HistoryCache: Send + Sync {
+    /// The copy that `owner` has, in order; empty when there is none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn load(&self, owner: &str) -> Result<Vec<HistoryDocument>, TaskError>;
+
+    /// Adds documents at the end.
+    ///
+    /// # Errors
+    /// The disk is full or broken; nothing was changed.
+    fn append(&self, owner: &str, documents: &[HistoryDocument]) -> Result<(), TaskError>;
+
+    /// Puts documents in the place of whatever was there.
+    ///
+    /// # Errors
+    /// As `append`.
+    fn replace(&self, owner: &str, documents: &[HistoryDocument]) -> Result<(), TaskError>;
+}
+
 /// Opens schema histories from a connector's configuration.
 pub trait SchemaHistoryOpener: Send + Sync {
     /// The history that a connector's `schema.history.internal.*` keys describe.

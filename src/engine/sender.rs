@@ -11,13 +11,16 @@ use crate::{
     batch::{ChangeBatch, Dispatched},
     budget::{Budget, Permit},
     error::TaskError,
+    source::Limits,
 };
 
 /// Batches in flight between reader and settlement: enough for Kafka's round trip at full rate, few enough that
 /// queues stay short. Also the capacity of every channel of the pipeline.
 pub const IN_FLIGHT_MAX: usize = 256;
-/// Batches waiting for an encoder: the reader stays this far ahead.
-pub const ENCODER_QUEUE: usize = 4;
+/// Rows of a batch at most, whatever the source allows: later ones would only wait longer.
+const BATCH_ROWS_MAX: usize = 8192;
+/// Batches waiting for an encoder at most: further ahead the reader gains nothing.
+const ENCODER_QUEUE_MAX: usize = 16;
 
 /// The pipeline takes no more: the task was asked to stop, or has failed further down.
 ///
@@ -75,20 +78,32 @@ pub struct Feed<P> {
 }
 
 impl<P> Feed<P> {
-    /// A sender that takes its memory from `budget`.
-    pub fn new(budget: Budget) -> Self {
+    /// A sender that takes its memory from `budget` and lets as much wait as `limits` say.
+    pub fn new(limits: Limits, budget: Budget) -> Self {
+        let (settings, queue) = sizes(limits, budget.limit());
         let (reading, reading_from) = watch::channel(Reading::Go);
-        let (encoders, batches) = mpsc::channel(ENCODER_QUEUE);
+        let (encoders, batches) = mpsc::channel(queue);
         let (reads_to, reads) = mpsc::channel(IN_FLIGHT_MAX);
         let arenas = Pool::<RowArena>::default();
-        // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
-        let bytes = (budget.limit() / 12).clamp(16 << 10, 1 << 20);
-        let settings = BatchSettings { bytes, rows: 8192, row_overhead: 512 };
         let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
         let pool = Arc::clone(&arenas);
         let sender = BatchSender::new(settings, budget, slots, encoders, reads_to, reading_from, pool);
         Self { sender, batches, reads, reading, arenas }
     }
+}
+
+/// Sizes of batches, and how many of them may wait for an encoder.
+fn sizes(limits: Limits, budget: usize) -> (BatchSettings, usize) {
+    let rows = limits.batch_rows.clamp(1, BATCH_ROWS_MAX);
+    // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
+    let mut bytes = (budget / 12).clamp(16 << 10, 1 << 20);
+    let mut queue = (limits.queue_rows / rows).clamp(1, ENCODER_QUEUE_MAX);
+    if let Some(most) = limits.queue_bytes {
+        // One batch grows while another waits.
+        bytes = bytes.min(most / 2).max(1);
+        queue = queue.min(most / bytes).max(1);
+    }
+    (BatchSettings { bytes, rows, row_overhead: 512 }, queue)
 }
 
 /// Where a source puts what it reads.
@@ -184,14 +199,24 @@ impl<P> BatchSender<P> {
         self.rows.is_empty() && self.dynamic.is_empty()
     }
 
+    /// Whether the open batch has the memory for a row of `wire` bytes already.
+    pub fn has_room(&self, wire: usize) -> bool {
+        self.memory_with(wire).1 <= self.permit.bytes()
+    }
+
+    /// Memory of a row of `wire` bytes, and of the open batch with it.
+    fn memory_with(&self, wire: usize) -> (usize, usize) {
+        let row = (self.settings.row_overhead + wire.saturating_mul(EXPANSION)).saturating_mul(COPIES);
+        (row, self.estimate.saturating_mul(COPIES).saturating_add(row))
+    }
+
     /// Makes room for a row of `wire` bytes that is about to be added: takes memory from the budget, waiting for it
     /// while others hold it. Returns `false` when the batch must be dispatched first.
     ///
     /// # Errors
     /// [`Stopped`], or a definite failure for a row larger than the whole budget (`describe` names table and place).
     pub async fn make_room(&mut self, wire: usize, describe: impl FnOnce() -> String) -> Result<bool, TaskError> {
-        let row = (self.settings.row_overhead + wire.saturating_mul(EXPANSION)).saturating_mul(COPIES);
-        let needed = self.estimate.saturating_mul(COPIES).saturating_add(row);
+        let (row, needed) = self.memory_with(wire);
         if needed <= self.permit.bytes() {
             return Ok(true);
         }
@@ -294,4 +319,22 @@ impl<P> BatchSender<P> {
 async fn stopped(reading: &mut watch::Receiver<Reading>) {
     // An error means the driver is gone, which ends the reader as well.
     let _ = reading.wait_for(|reading| *reading == Reading::Stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_and_queue_follow_the_limits() {
+        let size = |batch_rows, queue_rows, queue_bytes| {
+            let (batch, queue) = sizes(Limits { batch_rows, queue_rows, queue_bytes }, 128 << 20);
+            (batch.rows, batch.bytes, queue)
+        };
+        assert_eq!(size(2048, 8192, None), (2048, 1 << 20, 4));
+        assert_eq!(size(100, 150, None), (100, 1 << 20, 1));
+        assert_eq!(size(1_000_000, 2_000_000, None), (BATCH_ROWS_MAX, 1 << 20, ENCODER_QUEUE_MAX));
+        assert_eq!(size(2048, 8192, Some(512 << 10)), (2048, 256 << 10, 2));
+        assert_eq!(size(1, 2, Some(1)), (1, 1, 1));
+    }
 }

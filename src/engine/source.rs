@@ -23,12 +23,34 @@ pub enum StartPlan<P> {
     Idle,
 }
 
+/// How much a source lets wait on the way to Kafka, as its user set it; the byte budget bounds it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most rows of a batch (`max.batch.size`), above zero.
+    pub batch_rows: usize,
+    /// Most rows that wait for an encoder (`max.queue.size`).
+    pub queue_rows: usize,
+    /// Most bytes that wait for an encoder (`max.queue.size.in.bytes`), when set.
+    pub queue_bytes: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch_rows: 2048, queue_rows: 8192, queue_bytes: None }
+    }
+}
+
 /// A source of changes: one object per task incarnation, used by one task.
 ///
 /// Each method ends early with [`crate::sender::Stopped`] turned into `Ok` by the driver when the sender says so.
 pub trait Source: Send + 'static {
     /// Its resumable place.
     type Position: Position;
+
+    /// How much may wait on the way to Kafka.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
 
     /// Connects, checks the server, recovers the schema history and decides what is to be done, given the stored
     /// position. Moves nothing: a failure here leaves every offset as it was.

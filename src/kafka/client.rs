@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::error::{Failure, TaskError};
 use rdkafka::{
     ClientContext,
     config::RDKafkaLogLevel,
@@ -149,6 +150,31 @@ pub enum Meaning {
     Definite,
 }
 
+/// Whether what a client reports about a connection will not change by waiting: a login or certificate was refused, by
+/// the broker or by us. A broker tells its view of our certificate by an alert, after the handshake has ended for us.
+pub(crate) fn is_refusal(code: RDKafkaErrorCode, reason: &str) -> bool {
+    meaning(code) == Meaning::Authentication || (reason.contains("SSL routines") && reason.contains("alert"))
+}
+
+/// A refused connection, with what to do.
+pub(crate) fn connection_refused(servers: &str, code: RDKafkaErrorCode, reason: &str) -> TaskError {
+    let advice = if reason.contains("SASL") || reason.contains("sasl.") && !reason.contains("SSL") {
+        "Authentication failed: check sasl.mechanism, and user and password in sasl.jaas.config"
+    } else if reason.contains("alert") {
+        "It did not accept this client's certificate: check ssl.keystore.location, and that the broker trusts the \
+         authority that signed the certificate"
+    } else if reason.contains("certificate verify failed") {
+        "Its certificate is not signed by an authority in ssl.truststore.location, or is not made for the name in \
+         bootstrap.servers (ssl.endpoint.identification.algorithm)"
+    } else {
+        "Check security.protocol, sasl.mechanism, sasl.jaas.config and the ssl.* settings"
+    };
+    // What follows are names of librdkafka's own settings.
+    let reason = reason.split(": broker certificate could not be verified").next().unwrap_or(reason);
+    let failure = Failure::new(format!("Kafka at {servers} refused the connection. {advice}"));
+    TaskError::Definite(failure.caused_by(format!("{code}: {reason}")))
+}
+
 /// Sorts an error code.
 pub fn meaning(code: RDKafkaErrorCode) -> Meaning {
     use RDKafkaErrorCode as E;
@@ -214,6 +240,26 @@ mod tests {
         assert_eq!(s.get("security.protocol"), None);
         let s = connector_client(Role::Admin, &worker, &connector, "c", 0).unwrap_or_else(|p| panic!("{p:?}"));
         assert_eq!((s.get("security.protocol"), s.get("client.id")), (Some("ssl"), Some("connector-adminclient-c-0")));
+    }
+
+    #[test]
+    fn a_refused_connection_says_what_to_do() {
+        use RDKafkaErrorCode as E;
+        for (code, reason, part) in [
+            (E::Authentication, "sasl_ssl://b:1/bootstrap: SASL authentication error: no", "sasl.jaas.config"),
+            (
+                E::SSL,
+                "SSL handshake failed: error:0A:SSL routines::certificate verify failed: x",
+                "ssl.truststore.location",
+            ),
+            (E::BrokerTransportFailure, "error:0A:SSL routines::sslv3 alert bad certificate", "ssl.keystore.location"),
+            (E::SSL, "wrong version number", "security.protocol"),
+        ] {
+            assert!(is_refusal(code, reason), "{reason}");
+            let error = connection_refused("b:1", code, reason);
+            assert!(!error.is_transient() && error.to_string().contains(part), "{error}");
+        }
+        assert!(!is_refusal(E::BrokerTransportFailure, "Connection refused"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::{LogContext, Meaning, log_line, meaning},
+    client::{LogContext, Meaning, connection_refused, is_refusal, log_line, meaning},
     settings::Settings,
 };
 
@@ -111,6 +111,12 @@ struct Noted {
     last: Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>,
 }
 
+impl Noted {
+    fn get(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl ClientContext for Noted {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         // The first seconds of a start with the broker away would fill the log; the reason is in the error.
@@ -153,7 +159,7 @@ impl Cluster {
     /// librdkafka refuses the settings.
     pub fn open(settings: &Settings) -> Result<Self, TaskError> {
         let noted = Noted::default();
-        let asker = settings.to_native().create_with_context(noted.clone()).map_err(|e| creation_failed(&e))?;
+        let asker = settings.client(noted.clone()).map_err(|e| creation_failed(&e))?;
         Ok(Self { settings: settings.clone(), asker, noted })
     }
 
@@ -176,14 +182,7 @@ impl Cluster {
             if metadata.is_ok() {
                 return Ok(self.asker.client().fetch_cluster_id(QUESTION));
             }
-            let last = self.noted.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some((code, reason)) = last.as_ref().filter(|(code, _)| meaning(*code) == Meaning::Authentication) {
-                let message = format!(
-                    "Kafka at {} refused the connection. Check security.protocol, sasl.mechanism, sasl.jaas.config and the ssl.* settings",
-                    self.servers()
-                );
-                return Err(TaskError::Definite(Failure::new(message).caused_by(format!("{code}: {reason}"))));
-            }
+            self.refused()?;
             if Instant::now() >= end {
                 let message = format!(
                     "Kafka did not answer at {} within {} s. Check bootstrap.servers, that a broker listens there, and \
@@ -191,15 +190,27 @@ impl Cluster {
                     self.servers(),
                     limit.as_secs()
                 );
-                let cause = last.map_or_else(|| "no answer".to_owned(), |(_, reason)| reason);
+                let cause = self.noted.get().map_or_else(|| "no answer".to_owned(), |(_, reason)| reason);
                 return Err(TaskError::Transient(Failure::new(message).caused_by(cause)));
             }
         }
     }
 
+    /// Whether a broker refused the connection, or we its certificate: waiting does not help.
+    ///
+    /// # Errors
+    /// It did; what to do.
+    pub fn refused(&self) -> Result<(), TaskError> {
+        match self.noted.get() {
+            Some((code, reason)) if is_refusal(code, &reason) => Err(connection_refused(self.servers(), code, &reason)),
+            _ => Ok(()),
+        }
+    }
+
     /// Serves log lines and errors that have come in.
     fn serve(&self) {
-        while self.asker.poll(Duration::ZERO).is_some() {}
+        // Without time to wait a poll ends at the first log line, and errors behind it are never seen.
+        while self.asker.poll(Duration::from_millis(2)).is_some() {}
     }
 
     /// Number of partitions of a topic; `None` when there is no such topic.
@@ -219,7 +230,7 @@ impl Cluster {
     }
 
     fn admin(&self) -> Result<AdminClient<LogContext>, Refusal> {
-        self.settings.to_native().create_with_context(LogContext).map_err(|e| Refusal::of(&e))
+        self.settings.client(LogContext).map_err(|e| Refusal::of(&e))
     }
 
     /// Creates a topic.

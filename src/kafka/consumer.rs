@@ -132,7 +132,7 @@ impl PipelineConsumer {
     /// # Errors
     /// The settings are refused.
     pub fn new(settings: &Settings) -> Result<Self, TaskError> {
-        let consumer = settings.to_native().create_with_context(Changes::default()).map_err(|e| creation_failed(&e))?;
+        let consumer = settings.client(Changes::default()).map_err(|e| creation_failed(&e))?;
         Ok(Self { consumer })
     }
 
@@ -281,7 +281,7 @@ impl TransactionalProducer {
         }
         settings.bound_queue(queue_bytes);
         let producer: BaseProducer<TransactionReports> =
-            settings.to_native().create_with_context(TransactionReports::default()).map_err(|e| creation_failed(&e))?;
+            settings.client(TransactionReports::default()).map_err(|e| creation_failed(&e))?;
         producer
             .init_transactions(TRANSACTION_LIMIT)
             .map_err(|e| failed(&format!("Transactions of '{transactional_id}' cannot begin"), &e))?;

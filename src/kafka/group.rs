@@ -136,7 +136,7 @@ impl Membership {
 
     fn join_now(settings: &MemberSettings) -> Result<Self, TaskError> {
         let consumer: BaseConsumer<Watcher> =
-            settings.client.to_native().create_with_context(Watcher::default()).map_err(|e| creation_failed(&e))?;
+            settings.client.client(Watcher::default()).map_err(|e| creation_failed(&e))?;
         let group = Group { settings, consumer: &consumer };
         // A member that died is dropped by the broker after its session timeout, with a little time to notice.
         let end = Instant::now() + settings.session_timeout + Duration::from_secs(3);

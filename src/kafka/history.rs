@@ -3,6 +3,9 @@
 //!
 //! Its clients have settings of their own (`schema.history.internal.producer.*`, `.consumer.*`), independent of
 //! the worker's. Documents are text here.
+//!
+//! A cache holds what was read last. Kafka is right: the copy counts only while the topic still holds its last document
+//! in its place, and what follows is read from there.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +16,7 @@ use std::{
 
 use engine::{
     error::{Failure, TaskError},
-    port::{SchemaHistory, SchemaHistoryOpener},
+    port::{HistoryCache, HistoryDocument, SchemaHistory, SchemaHistoryOpener},
 };
 use futures_util::future::BoxFuture;
 use rdkafka::{
@@ -26,7 +29,7 @@ use rdkafka::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    client::{LogContext, without_prefix},
+    client::{LogContext, Meaning, meaning, without_prefix},
     cluster::{Cluster, NewTopic, Refusal, creation_failed},
     settings::{Problem, ProblemKind, Role, Settings},
     topics::blocking,
@@ -126,8 +129,23 @@ pub fn check(config: &BTreeMap<String, String>) -> Vec<Problem> {
 }
 
 /// Opens histories in Kafka.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct KafkaHistories;
+#[derive(Clone, Default)]
+pub struct KafkaHistories {
+    cache: Option<Arc<dyn HistoryCache>>,
+}
+
+impl KafkaHistories {
+    /// With copies in a cache.
+    pub fn cached(cache: Arc<dyn HistoryCache>) -> Self {
+        Self { cache: Some(cache) }
+    }
+}
+
+impl fmt::Debug for KafkaHistories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaHistories").field("cached", &self.cache.is_some()).finish()
+    }
+}
 
 impl SchemaHistoryOpener for KafkaHistories {
     fn open(&self, connector: &str, config: &BTreeMap<String, String>) -> Result<Arc<dyn SchemaHistory>, TaskError> {
@@ -141,13 +159,15 @@ impl SchemaHistoryOpener for KafkaHistories {
             failure.causes.extend(problems.iter().map(ToString::to_string));
             TaskError::Definite(failure)
         })?;
-        Ok(Arc::new(KafkaSchemaHistory { config: Arc::new(config), producer: OnceCell::new() }))
+        let copy = self.cache.clone().map(|cache| Copy { owner: format!("{connector} {}", config.topic), cache });
+        Ok(Arc::new(KafkaSchemaHistory { config: Arc::new(config), copy, producer: OnceCell::new() }))
     }
 }
 
 /// One history.
 pub struct KafkaSchemaHistory {
     config: Arc<HistoryConfig>,
+    copy: Option<Copy>,
     /// Made at the first append: most starts only read.
     producer: OnceCell<FutureProducer<LogContext>>,
 }
@@ -155,6 +175,36 @@ pub struct KafkaSchemaHistory {
 impl fmt::Debug for KafkaSchemaHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaSchemaHistory").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// The copy of one history.
+#[derive(Clone)]
+struct Copy {
+    owner: String,
+    cache: Arc<dyn HistoryCache>,
+}
+
+impl Copy {
+    /// What it holds; nothing when it cannot be read: the original is there.
+    fn load(&self) -> Vec<HistoryDocument> {
+        self.cache.load(&self.owner).unwrap_or_else(|error| {
+            tracing::warn!("the copy of the schema history is not used: {error}");
+            Vec::new()
+        })
+    }
+
+    /// Keeps what was read: `known` documents of it are in the copy already.
+    fn keep(&self, documents: &[HistoryDocument], known: usize) {
+        let new = documents.get(known..).unwrap_or(&[]);
+        let kept = match known {
+            0 => self.cache.replace(&self.owner, documents),
+            _ if new.is_empty() => Ok(()),
+            _ => self.cache.append(&self.owner, new),
+        };
+        if let Err(error) = kept {
+            tracing::warn!("the schema history could not be kept beside Kafka: {error}");
+        }
     }
 }
 
@@ -199,15 +249,41 @@ impl HistoryConfig {
         Ok(())
     }
 
-    fn read(&self) -> Result<Option<Vec<String>>, TaskError> {
+    fn read(&self, copy: Option<&Copy>) -> Result<Option<Vec<String>>, TaskError> {
         let cluster = Cluster::open(&self.admin)?;
         if self.partitions(&cluster)?.is_none() {
             return Ok(None);
         }
-        let consumer: BaseConsumer<LogContext> =
-            self.consumer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))?;
+        let mut documents = copy.map(Copy::load).unwrap_or_default();
+        let mut known = documents.len();
+        let last = documents.pop();
+        let mut rest = self.read_from(last.as_ref().map(|document| document.at))?;
+        if let Some(last) = last {
+            if rest.first() == Some(&last) {
+                tracing::debug!("{known} documents of the schema history were kept from before");
+            } else {
+                tracing::info!(
+                    "the schema history topic '{}' is not the one that was read before; it is read again",
+                    self.topic
+                );
+                (known, documents) = (0, Vec::new());
+                rest = self.read_from(None)?;
+            }
+        }
+        documents.append(&mut rest);
+        if let Some(copy) = copy {
+            copy.keep(&documents, known);
+        }
+        Ok(Some(documents.into_iter().map(|document| document.text).collect()))
+    }
+
+    /// Reads to the present end, from an offset on or from the beginning. An offset that is not there any more gives
+    /// the beginning.
+    fn read_from(&self, offset: Option<i64>) -> Result<Vec<HistoryDocument>, TaskError> {
+        let consumer: BaseConsumer<LogContext> = self.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut from = TopicPartitionList::new();
-        from.add_partition_offset(&self.topic, 0, Offset::Beginning).map_err(|e| creation_failed(&e))?;
+        let start = offset.map_or(Offset::Beginning, Offset::Offset);
+        from.add_partition_offset(&self.topic, 0, start).map_err(|e| creation_failed(&e))?;
         consumer.assign(&from).map_err(|e| creation_failed(&e))?;
         let (mut documents, mut empty, mut last) = (Vec::new(), 0, None);
         // Connecting and the first fetch are not held against the attempts.
@@ -218,7 +294,7 @@ impl HistoryConfig {
                     empty = 0;
                     let Some(bytes) = message.payload() else { continue };
                     match std::str::from_utf8(bytes) {
-                        Ok(text) => documents.push(text.to_owned()),
+                        Ok(text) => documents.push(HistoryDocument { at: message.offset(), text: text.to_owned() }),
                         Err(_) => {
                             return Err(TaskError::definite(format!(
                                 "The record at offset {} of the schema history topic '{}' is no text; the topic belongs to \
@@ -229,8 +305,16 @@ impl HistoryConfig {
                         }
                     }
                 }
-                // We began at the beginning: the first end is the end of what was there.
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(documents)),
+                // The first end is the end of what was there when the reading began.
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(documents),
+                Some(Err(error)) if error.rdkafka_error_code().map(meaning) == Some(Meaning::Authentication) => {
+                    let failure = Failure::new(format!(
+                        "The schema history topic '{}' cannot be read: check schema.history.internal.consumer.* \
+                         (security.protocol, sasl.*, ssl.*)",
+                        self.topic
+                    ));
+                    return Err(TaskError::Definite(failure.caused_by(error)));
+                }
                 Some(Err(error)) => last = Some(error),
                 None if Instant::now() < patience => {}
                 None => empty += 1,
@@ -256,15 +340,13 @@ impl SchemaHistory for KafkaSchemaHistory {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Vec<String>>, TaskError>> {
-        let config = self.config.clone();
-        Box::pin(blocking(move || config.read()))
+        let (config, copy) = (self.config.clone(), self.copy.clone());
+        Box::pin(blocking(move || config.read(copy.as_ref())))
     }
 
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            let make = || async {
-                self.config.producer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))
-            };
+            let make = || async { self.config.producer.client(LogContext).map_err(|e| creation_failed(&e)) };
             let producer = self.producer.get_or_try_init(make).await?;
             let record: FutureRecord<'_, [u8], str> = FutureRecord {
                 topic: &self.config.topic,
@@ -320,7 +402,7 @@ mod tests {
         let keys: Vec<_> = problems.iter().map(|p| p.key.trim_start_matches(PREFIX)).collect();
         assert!(keys.contains(&"kafka.bootstrap.servers") && keys.contains(&"kafka.recovery.attempts"), "{keys:?}");
         assert!(keys.contains(&"producer.acks"), "{keys:?}");
-        let opened = KafkaHistories
+        let opened = KafkaHistories::default()
             .open("c", &map(&[("schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory")]));
         assert!(opened.is_err_and(|e| e.to_string().contains("FileSchemaHistory is not built in")));
     }

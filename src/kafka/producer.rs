@@ -25,12 +25,12 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
 };
 use record::{RecordBuffer, RecordRef};
 
 use crate::{
-    client::{Meaning, log_line, meaning},
+    client::{Meaning, connection_refused, is_refusal, log_line, meaning},
     cluster::{Cluster, Created, creation_failed},
     creation::TopicCreation,
     outstanding::Outstanding,
@@ -44,6 +44,7 @@ pub const SEND_FAILED: &str = "Unrecoverable exception from producer send callba
 const AUTO_CREATION: Duration = Duration::from_secs(60);
 
 struct Reports {
+    servers: String,
     outstanding: Outstanding,
     max_request: u64,
 }
@@ -57,6 +58,9 @@ impl ClientContext for Reports {
         tracing::debug!(target: "kafka::client", %error, reason, "producer error");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.outstanding.die(|| TaskError::Transient(Failure::new(SEND_FAILED).caused_by(reason)));
+        } else if let Some(code) = error.rdkafka_error_code().filter(|code| is_refusal(*code, reason)) {
+            let refused = connection_refused(&self.servers, code, reason);
+            self.outstanding.die(|| TaskError::Definite(Failure::new(SEND_FAILED).caused_by(refused)));
         }
     }
 }
@@ -108,9 +112,9 @@ impl KafkaSink {
     ) -> Result<Self, TaskError> {
         settings.bound_queue(queue_bytes);
         let max_request = settings.get("message.max.bytes").and_then(|n| n.parse().ok()).unwrap_or(0);
-        let reports = Reports { outstanding: Outstanding::new(), max_request };
-        let producer: BaseProducer<Reports> =
-            settings.to_native().create_with_context(reports).map_err(|e| creation_failed(&e))?;
+        let servers = settings.get("bootstrap.servers").unwrap_or_default().to_owned();
+        let reports = Reports { servers, outstanding: Outstanding::new(), max_request };
+        let producer: BaseProducer<Reports> = settings.client(reports).map_err(|e| creation_failed(&e))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
         let poller = {
@@ -120,6 +124,10 @@ impl KafkaSink {
                 .spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         producer.poll(Duration::from_millis(100));
+                        if producer.context().outstanding.failure().is_some() {
+                            // Records that wait for a connection are not delivered: their batches are to hear of it.
+                            producer.purge(PurgeConfig::default().queue().inflight());
+                        }
                     }
                 })
                 .map_err(|e| TaskError::transient(format!("no thread for the Kafka producer could be started: {e}")))?
@@ -232,6 +240,7 @@ impl KafkaSink {
                      the topic exists and restart the task"
                 )));
             }
+            cluster.refused()?;
             self.pause(&mut step, since)?;
         }
     }
@@ -388,7 +397,8 @@ fn delivery_failed(error: &KafkaError, topic: &str, size: u64, max_request: u64)
         Meaning::Authorization => (
             true,
             format!(
-                "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]"
+                "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]. \
+                 Give the producer's user WRITE and DESCRIBE on the topic"
             ),
         ),
         Meaning::Definite if code == RDKafkaErrorCode::InvalidRecord => (

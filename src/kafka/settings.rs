@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, ClientContext, config::FromClientConfigAndContext, error::KafkaResult};
 
 use crate::{jaas::LoginModule, tls};
 
@@ -162,14 +162,14 @@ const TABLE: &[Row] = &[
     Row("sasl.oauthbearer.token.endpoint.url", ALL, To::Refused(OAUTH)),
     Row("ssl.truststore.type", ALL, To::Special),
     Row("ssl.truststore.location", ALL, To::Special),
-    Row("ssl.truststore.certificates", ALL, To::Copy("ssl.ca.pem")),
+    Row("ssl.truststore.certificates", ALL, To::Special),
     Row("ssl.truststore.password", ALL, To::NoEffect),
     Row("ssl.keystore.type", ALL, To::Special),
     Row("ssl.keystore.location", ALL, To::Special),
-    Row("ssl.keystore.password", ALL, To::Special),
-    Row("ssl.keystore.key", ALL, To::Copy("ssl.key.pem")),
-    Row("ssl.keystore.certificate.chain", ALL, To::Copy("ssl.certificate.pem")),
-    Row("ssl.key.password", ALL, To::Copy("ssl.key.password")),
+    Row("ssl.keystore.password", ALL, To::NoEffect),
+    Row("ssl.keystore.key", ALL, To::Special),
+    Row("ssl.keystore.certificate.chain", ALL, To::NoEffect),
+    Row("ssl.key.password", ALL, To::NoEffect),
     Row("ssl.endpoint.identification.algorithm", ALL, To::Special),
     Row("ssl.cipher.suites", ALL, To::Only(&[""], "Java's names of cipher suites are not OpenSSL's; leave it out")),
     Row("ssl.protocol", ALL, To::Only(&["TLS", "TLSv1.2", "TLSv1.3"], "only TLSv1.2 and TLSv1.3 are spoken")),
@@ -376,25 +376,15 @@ impl Settings {
                 "PEM" | "PKCS12" | "JKS" => {}
                 _ => return Err(unsupported("only the store types PEM, PKCS12 and JKS are known")),
             },
-            "ssl.truststore.location" => match tls::detect(value).map_err(invalid)? {
-                tls::StoreFormat::Pem => self.put("ssl.ca.location", value),
-                format => return Err((ProblemKind::Unsupported, tls::convert_truststore(value, format))),
-            },
-            "ssl.keystore.location" => match tls::detect(value).map_err(invalid)? {
-                tls::StoreFormat::Pem => {
-                    self.put("ssl.key.location", value);
-                    self.put("ssl.certificate.location", value);
-                }
-                tls::StoreFormat::Pkcs12 => {
-                    self.put("ssl.keystore.location", value);
-                    if let Some(password) = java.get("ssl.keystore.password") {
-                        self.put("ssl.keystore.password", password);
-                    }
-                }
-                tls::StoreFormat::Jks => return Err((ProblemKind::Unsupported, tls::convert_keystore(value))),
-            },
-            // Taken together with the location.
-            "ssl.keystore.password" => {}
+            // Passwords and the certificates of a key are taken together with what they belong to.
+            "ssl.truststore.location" => {
+                self.put("ssl.ca.pem", &tls::authorities(java, value).map_err(invalid)?);
+            }
+            "ssl.truststore.certificates" => {
+                self.put("ssl.ca.pem", &tls::authorities_of_text(value).map_err(invalid)?);
+            }
+            "ssl.keystore.location" => self.identity(tls::identity(java, value).map_err(invalid)?),
+            "ssl.keystore.key" => self.identity(tls::identity_of_texts(java, value).map_err(invalid)?),
             "ssl.endpoint.identification.algorithm" => match value.to_ascii_lowercase().as_str() {
                 "" | "none" => self.put(key, "none"),
                 "https" => self.put(key, "https"),
@@ -445,6 +435,11 @@ impl Settings {
             _ => return Err((ProblemKind::Unsupported, "cannot be honoured".into())),
         }
         Ok(())
+    }
+
+    fn identity(&mut self, identity: tls::ClientIdentity) {
+        self.put("ssl.certificate.pem", &identity.certificates);
+        self.put("ssl.key.pem", &identity.key);
     }
 
     fn jaas(&mut self, value: &str) -> Result<(), (ProblemKind, String)> {
@@ -540,6 +535,17 @@ impl Settings {
         // librdkafka refuses a fetch.max.bytes below message.max.bytes.
         self.native.entry("message.max.bytes".into()).or_insert_with(|| fetch.min(1_000_000).to_string());
         self.native.entry("max.partition.fetch.bytes".into()).or_insert_with(|| fetch.min(1024 * 1024).to_string());
+    }
+
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// librdkafka refuses the settings.
+    pub fn client<C: ClientContext, T: FromClientConfigAndContext<C>>(&self, context: C) -> KafkaResult<T> {
+        let made = self.to_native().create_with_context(context);
+        // librdkafka reads certificates until there is no more, and leaves that as an error to this thread.
+        ::tls::forget_errors();
+        made
     }
 
     /// The settings as librdkafka's configuration.

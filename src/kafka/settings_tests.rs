@@ -120,35 +120,71 @@ fn sasl_takes_user_and_password_from_the_login_module() {
     ok(Role::Admin, &[("sasl.mechanism", "GSSAPI")]);
 }
 
-#[test]
-fn stores_by_their_content() {
-    let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-    let file = |name: &str, bytes: &[u8]| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
-        path.to_string_lossy().into_owned()
+/// Makes a key with a certificate of its own in each form that clients are given.
+fn stores(dir: &std::path::Path) -> impl Fn(&str) -> String {
+    let run = |program: &str, arguments: &str| {
+        let arguments = arguments.split(' ').filter(|argument| !argument.is_empty());
+        let output = std::process::Command::new(program).args(arguments).current_dir(dir).output();
+        let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stdout));
     };
-    let pem = file("ca.pem", b"-----BEGIN CERTIFICATE-----\n");
-    let jks = file("t.jks", &[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
-    let p12 = file("k.p12", &[0x30, 0x82, 0, 0]);
-    let s = ok(
-        Role::Consumer,
-        &[
-            ("security.protocol", "SSL"),
-            ("ssl.truststore.type", "PEM"),
-            ("ssl.truststore.location", &pem),
-            ("ssl.keystore.location", &p12),
-            ("ssl.keystore.password", "hush"),
-            ("ssl.endpoint.identification.algorithm", ""),
-        ],
+    let store = "-storepass hushhush -keystore";
+    run("keytool", &format!("-genkeypair -alias me -keyalg EC -dname CN=me -storetype JKS {store} k.jks"));
+    run(
+        "keytool",
+        "-importkeystore -srckeystore k.jks -srcstorepass hushhush -destkeystore k.p12 -deststoretype PKCS12 \
+         -deststorepass hushhush",
     );
-    assert_eq!(s.get("ssl.ca.location"), Some(pem.as_str()));
-    assert_eq!((s.get("ssl.keystore.location"), s.get("ssl.keystore.password")), (Some(p12.as_str()), Some("hush")));
-    assert_eq!(s.get("ssl.endpoint.identification.algorithm"), Some("none"));
-    let p = problem(Role::Consumer, &[("ssl.truststore.location", &jks), ("ssl.truststore.password", "hush")]);
-    assert!(p.text.contains("keytool -list -rfc -keystore") && p.text.contains("type=PEM"), "{p}");
-    let p = problem(Role::Consumer, &[("ssl.keystore.location", &jks), ("ssl.keystore.password", "hush")]);
-    assert!(p.text.contains("keytool -importkeystore") && !p.text.contains("hush"), "{p}");
+    run("openssl", "pkcs12 -in k.p12 -passin pass:hushhush -nodes -nocerts -out key.pem");
+    run("openssl", "pkcs12 -in k.p12 -passin pass:hushhush -nokeys -out ca.pem");
+    let dir = dir.to_owned();
+    move |name| dir.join(name).to_string_lossy().into_owned()
+}
+
+#[test]
+fn stores_of_every_form_become_pem() {
+    let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let file = stores(dir.path());
+    let text = |name: &str| std::fs::read_to_string(file(name)).unwrap_or_else(|e| panic!("{e}"));
+    let one_line = |name: &str| {
+        let text = text(name);
+        let (_, blocks) = text.split_once("-----BEGIN").unwrap_or_default();
+        format!("-----BEGIN{}", blocks.lines().collect::<Vec<_>>().join(" "))
+    };
+    let mut seen = Vec::new();
+    for (trust, key) in [
+        (("ssl.truststore.location", file("ca.pem")), ("ssl.keystore.location", file("k.p12"))),
+        (("ssl.truststore.location", file("k.jks")), ("ssl.keystore.location", file("k.jks"))),
+        (("ssl.truststore.certificates", text("ca.pem")), ("ssl.keystore.key", text("key.pem"))),
+        (("ssl.truststore.certificates", one_line("ca.pem")), ("ssl.keystore.key", one_line("key.pem"))),
+    ] {
+        let mut pairs = vec![
+            ("security.protocol", "SSL"),
+            (trust.0, trust.1.as_str()),
+            (key.0, key.1.as_str()),
+            ("ssl.endpoint.identification.algorithm", ""),
+        ];
+        let chain = text("ca.pem");
+        if key.0.ends_with("location") {
+            pairs.extend([("ssl.truststore.password", "hushhush"), ("ssl.keystore.password", "hushhush")]);
+        } else {
+            pairs.push(("ssl.keystore.certificate.chain", &chain));
+        }
+        let s = ok(Role::Consumer, &pairs);
+        assert!(!format!("{s:?}").contains("PRIVATE"), "a secret is shown");
+        assert_eq!(s.get("ssl.endpoint.identification.algorithm"), Some("none"));
+        seen.push(["ssl.ca.pem", "ssl.certificate.pem", "ssl.key.pem"].map(|key| s.get(key).map(str::to_owned)));
+    }
+    assert!(seen.iter().all(|one| one.iter().all(Option::is_some)));
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{}", seen.len());
+
+    let jks = file("k.jks");
+    let p = problem(Role::Consumer, &[("ssl.truststore.location", &jks), ("ssl.truststore.password", "wrongwrong")]);
+    assert!(p.text.contains("k.jks does not open with the password given") && !p.text.contains("wrongwrong"), "{p}");
+    let p = problem(Role::Consumer, &[("ssl.keystore.key", &text("key.pem"))]);
+    assert!(p.text.contains("ssl.keystore.certificate.chain") && !p.text.contains("PRIVATE"), "{p}");
+    let p = problem(Role::Consumer, &[("ssl.truststore.location", "/no/such.jks")]);
+    assert!(p.text.contains("/no/such.jks"), "{p}");
 }
 
 #[test]

@@ -198,9 +198,9 @@ impl CompactedLog {
     }
 
     fn start(topic: &str, partitions: i32, clients: &LogClients, on_record: OnRecord) -> Result<Self, TaskError> {
-        let producer = clients.producer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))?;
+        let producer = clients.producer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let consumer: BaseConsumer<LogContext> =
-            clients.consumer.to_native().create_with_context(LogContext).map_err(|e| creation_failed(&e))?;
+            clients.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut all = TopicPartitionList::new();
         for partition in 0..partitions {
             all.add_partition_offset(topic, partition, Offset::Beginning).map_err(|e| creation_failed(&e))?;
@@ -345,15 +345,23 @@ fn prepare(spec: &LogTopic, admin: &Settings) -> Result<i32, TaskError> {
             },
             Err(refusal) => Some(refusal),
         };
+        cluster.refused()?;
         let patient = refusal.as_ref().is_none_or(|refusal| {
             // Too few brokers are up yet: they may come.
             refusal.meaning() == Meaning::Retriable || refusal.code == Some(RDKafkaErrorCode::InvalidReplicationFactor)
         });
         if !patient || Instant::now() >= end {
+            let remedy = match refusal.as_ref().map(Refusal::meaning) {
+                Some(Meaning::Authorization) => {
+                    "give the worker's user DESCRIBE, READ, WRITE and CREATE on the topic".to_owned()
+                }
+                _ => {
+                    let prefix = setting.trim_end_matches(".topic");
+                    format!("set {prefix}.replication.factor to a number of brokers that are up")
+                }
+            };
             let advice = format!(
-                "Topic '{name}' ({setting}) could not be found or created as {new}. Create it by hand, or set \
-                 {}.replication.factor to a number of brokers that are up",
-                setting.trim_end_matches(".topic")
+                "Topic '{name}' ({setting}) could not be found or created as {new}. Create it by hand, or {remedy}"
             );
             return Err(match refusal {
                 Some(refusal) => refusal.into_error(advice),

@@ -226,6 +226,13 @@ impl RowArena {
         self.cells.push(cell);
     }
 
+    /// Adds the cells of an image, which holds at least one.
+    pub fn push_cells(&mut self, cells: impl ExactSizeIterator<Item = Cell>) -> Image {
+        let image = Image { first: self.next_cell(), count: cells.len() as u32 };
+        self.cells.extend(cells);
+        image
+    }
+
     /// Copies `bytes` and adds them as a cell. `None` when the arena would pass 4 GB.
     pub fn push_bytes(&mut self, bytes: &[u8]) -> Option<Cell> {
         let offset = self.append(bytes)?;

@@ -42,11 +42,16 @@ static FILTER: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     DEFAULT_FILTER.iter().filter_map(whole).collect()
 });
 
+/// Whether a statement is one of those dropped whatever the filter.
+pub fn is_verbatim(ddl: &str) -> bool {
+    VERBATIM.contains(&ddl)
+}
+
 /// Whether the default filter drops a statement: it is not parsed, not recorded and not told of.
 ///
 /// `TRUNCATE TABLE` is among them though it empties a table: whoever tells of truncation looks for it first.
 pub fn is_ignored(ddl: &str) -> bool {
-    VERBATIM.contains(&ddl) || FILTER.iter().any(|pattern| pattern.is_match(ddl).unwrap_or(false))
+    is_verbatim(ddl) || FILTER.iter().any(|pattern| pattern.is_match(ddl).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -8,21 +8,17 @@ use crate::client::Client;
 
 /// Facts about the server that do not change while it runs.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
-    /// `8.0.15`.
-    pub version: String,
-    /// `server_uuid`.
-    pub server_uuid: String,
+pub(crate) struct Facts {
     /// Whether `gtid_mode` is ON.
-    pub gtid_mode: bool,
+    pub(crate) gtid_mode: bool,
     /// `lower_case_table_names`.
-    pub lower_case_table_names: u8,
+    pub(crate) lower_case_table_names: u8,
     /// `character_set_server`.
-    pub character_set: String,
+    pub(crate) character_set: String,
     /// `collation_server`.
-    pub collation: String,
+    pub(crate) collation: String,
     /// `binlog_format`, `binlog_row_image`, `binlog_row_value_options`, `log_bin` as the server prints them.
-    pub variables: BTreeMap<String, String>,
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 const VARIABLES: &[&str] = &[
@@ -34,36 +30,32 @@ const VARIABLES: &[&str] = &[
     "lower_case_table_names",
     "character_set_server",
     "collation_server",
-    "server_uuid",
-    "version",
-    "net_write_timeout",
-    "max_allowed_packet",
 ];
 
 /// A place in the log as the server reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogStatus {
+pub(crate) struct LogStatus {
     /// File name.
-    pub file: String,
+    pub(crate) file: String,
     /// Byte position.
-    pub position: u64,
+    pub(crate) position: u64,
     /// Executed GTID set, without blanks and line feeds; empty without GTIDs.
-    pub gtids: String,
+    pub(crate) gtids: String,
 }
 
 /// A database and its default character set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
+pub(crate) struct Database {
     /// Name.
-    pub name: String,
+    pub(crate) name: String,
     /// Default character set.
-    pub charset: String,
+    pub(crate) charset: String,
     /// Default collation.
-    pub collation: String,
+    pub(crate) collation: String,
 }
 
 /// Reads the facts.
-pub async fn facts(client: &mut Client) -> Result<Facts, TaskError> {
+pub(crate) async fn facts(client: &mut Client) -> Result<Facts, TaskError> {
     let names = VARIABLES.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(",");
     let rows: Vec<(String, String)> =
         client.rows(&format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")).await?;
@@ -71,8 +63,6 @@ pub async fn facts(client: &mut Client) -> Result<Facts, TaskError> {
         rows.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let get = |name: &str| variables.get(name).cloned().unwrap_or_default();
     Ok(Facts {
-        version: get("version"),
-        server_uuid: get("server_uuid"),
         gtid_mode: get("gtid_mode").eq_ignore_ascii_case("on"),
         lower_case_table_names: get("lower_case_table_names").parse().unwrap_or(0),
         character_set: get("character_set_server"),
@@ -85,7 +75,7 @@ pub async fn facts(client: &mut Client) -> Result<Facts, TaskError> {
 ///
 /// # Errors
 /// The server keeps no binary log, or the user may not ask.
-pub async fn log_status(client: &mut Client) -> Result<LogStatus, TaskError> {
+pub(crate) async fn log_status(client: &mut Client) -> Result<LogStatus, TaskError> {
     // 8.4 renamed the statement; 8.2 and later know the new name.
     let (statement, row) = match client.texts("SHOW BINARY LOG STATUS").await {
         Ok(row) => ("SHOW BINARY LOG STATUS", row),
@@ -104,13 +94,13 @@ pub async fn log_status(client: &mut Client) -> Result<LogStatus, TaskError> {
 }
 
 /// Names and sizes of the log files the server still has.
-pub async fn log_files(client: &mut Client) -> Result<Vec<(String, u64)>, TaskError> {
+pub(crate) async fn log_files(client: &mut Client) -> Result<Vec<(String, u64)>, TaskError> {
     let rows: Vec<mysql_async::Row> = client.rows("SHOW BINARY LOGS").await?;
     Ok(rows.iter().filter_map(|row| Some((row.get_opt(0)?.ok()?, row.get_opt(1)?.ok()?))).collect())
 }
 
 /// `@@GLOBAL.gtid_executed` and `@@GLOBAL.gtid_purged`, without blanks.
-pub async fn gtid_sets(client: &mut Client) -> Result<(String, String), TaskError> {
+pub(crate) async fn gtid_sets(client: &mut Client) -> Result<(String, String), TaskError> {
     let row: Option<(String, String)> = client.first("SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged").await?;
     let (executed, purged) = row.unwrap_or_default();
     let clean = |set: String| set.replace([' ', '\n', '\r'], "");
@@ -118,7 +108,7 @@ pub async fn gtid_sets(client: &mut Client) -> Result<(String, String), TaskErro
 }
 
 /// All databases, by name.
-pub async fn databases(client: &mut Client) -> Result<Vec<Database>, TaskError> {
+pub(crate) async fn databases(client: &mut Client) -> Result<Vec<Database>, TaskError> {
     let rows: Vec<(String, String, String)> = client
         .rows(
             "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
@@ -129,7 +119,7 @@ pub async fn databases(client: &mut Client) -> Result<Vec<Database>, TaskError> 
 }
 
 /// The base tables of a database, by name.
-pub async fn tables(client: &mut Client, database: &str) -> Result<Vec<String>, TaskError> {
+pub(crate) async fn tables(client: &mut Client, database: &str) -> Result<Vec<String>, TaskError> {
     let sql = format!("SHOW FULL TABLES IN {} WHERE Table_Type = 'BASE TABLE'", quote(database));
     let rows: Vec<(String, String)> = client.rows(&sql).await?;
     let mut names: Vec<String> = rows.into_iter().map(|(name, _)| name).collect();
@@ -138,7 +128,11 @@ pub async fn tables(client: &mut Client, database: &str) -> Result<Vec<String>, 
 }
 
 /// The CREATE TABLE statement of a table; `None` when it is gone.
-pub async fn create_table(client: &mut Client, database: &str, table: &str) -> Result<Option<String>, TaskError> {
+pub(crate) async fn create_table(
+    client: &mut Client,
+    database: &str,
+    table: &str,
+) -> Result<Option<String>, TaskError> {
     let sql = format!("SHOW CREATE TABLE {}.{}", quote(database), quote(table));
     match client.first::<(String, String)>(&sql).await {
         Ok(row) => Ok(row.map(|(_, statement)| statement)),
@@ -148,7 +142,7 @@ pub async fn create_table(client: &mut Client, database: &str, table: &str) -> R
 }
 
 /// The server's estimate of a table's rows.
-pub async fn estimated_rows(client: &mut Client, database: &str, table: &str) -> Result<Option<u64>, TaskError> {
+pub(crate) async fn estimated_rows(client: &mut Client, database: &str, table: &str) -> Result<Option<u64>, TaskError> {
     let sql = format!(
         "SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         literal(database),
@@ -158,11 +152,11 @@ pub async fn estimated_rows(client: &mut Client, database: &str, table: &str) ->
 }
 
 /// An identifier in backticks.
-pub fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
 /// A string literal.
-pub fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }

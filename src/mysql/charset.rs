@@ -10,7 +10,7 @@ use encoding_rs::Encoding;
 
 /// How bytes of a character set are read.
 #[derive(Debug, Clone, Copy)]
-pub enum Charset {
+pub(crate) enum Charset {
     /// UTF-8 of up to three or four bytes.
     Utf8,
     /// One byte per character, by a table.
@@ -27,7 +27,7 @@ pub enum Charset {
 
 /// A multi-byte set: an encoding of the Encoding Standard, and where MySQL has other characters.
 #[derive(Debug, Clone, Copy)]
-pub struct MultiByte {
+pub(crate) struct MultiByte {
     encoding: &'static Encoding,
     /// Sorted by the bytes.
     exceptions: &'static [(u32, char)],
@@ -47,7 +47,7 @@ enum Lead {
 
 impl Charset {
     /// The character set of a MySQL name; UTF-8 for none and for unknown ones.
-    pub fn of(name: Option<&str>) -> Self {
+    pub(crate) fn of(name: Option<&str>) -> Self {
         let Some(name) = name else { return Self::Utf8 };
         let name = name.to_ascii_lowercase();
         if let Some((_, table)) = tables::SINGLE.iter().find(|(known, _)| *known == name) {
@@ -71,7 +71,7 @@ impl Charset {
     }
 
     /// The text of `bytes`: borrowed when it is UTF-8 already, else left in `room`.
-    pub fn decode<'a>(&self, bytes: &'a [u8], room: &'a mut String) -> &'a str {
+    pub(crate) fn decode<'a>(&self, bytes: &'a [u8], room: &'a mut String) -> &'a str {
         room.clear();
         // Most text of most character sets is ASCII. Not in the wide ones, nor where a table gives ASCII bytes
         // another meaning.

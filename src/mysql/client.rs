@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::error::TaskError;
 use mysql_async::{
-    ClientIdentity, Conn, DriverError, Opts, OptsBuilder, Row, SslOpts,
+    ClientIdentity, Conn, DriverError, IoError, Opts, OptsBuilder, Row, SslOpts,
     prelude::{FromRow, Queryable},
 };
 
@@ -14,9 +14,18 @@ use crate::{
 };
 
 /// A connection with its server, for errors that name it.
-pub struct Client {
+pub(crate) struct Client {
     server: Server,
     conn: Conn,
+}
+
+/// A statement that was not carried out.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The server's SQL state; `None` when there was no answer.
+    pub(crate) state: Option<String>,
+    /// What happened.
+    pub(crate) error: TaskError,
 }
 
 impl Client {
@@ -24,16 +33,16 @@ impl Client {
     ///
     /// # Errors
     /// Login refused or a bad statement of `database.initial.statements` (definite), server away (transient).
-    pub async fn connect(server: &Server) -> Result<Self, TaskError> {
+    pub(crate) async fn connect(server: &Server) -> Result<Self, TaskError> {
         let limit = server.config().connect_timeout;
         let connecting = async {
             let failed = |error: mysql_async::Error| server.client_failure(LOGGING_IN, &error);
-            match Conn::new(options(server, server.tls().enabled())?).await {
-                Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.prefers_tls() => {
-                    Conn::new(options(server, false)?).await.map_err(failed)
-                }
-                other => other.map_err(failed),
+            match Conn::new(options(server, server.tries_tls())?).await {
+                Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.prefers_tls() => {}
+                Err(mysql_async::Error::Io(IoError::Tls(error))) => server.tls_failed(&error.to_string())?,
+                other => return other.map_err(failed),
             }
+            Conn::new(options(server, false)?).await.map_err(failed)
         };
         let conn = tokio::time::timeout(limit, connecting).await.map_err(|_| server.timed_out(limit.as_secs()))??;
         let mut client = Self { server: server.clone(), conn };
@@ -45,34 +54,44 @@ impl Client {
         Ok(client)
     }
 
-    /// The server it is connected to.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Runs a statement and drops its result.
-    pub async fn run(&mut self, sql: &str) -> Result<(), TaskError> {
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), TaskError> {
         let limit = limit(&self.server);
         let done = tokio::time::timeout(limit, self.conn.query_drop(sql)).await;
         finish(&self.server, sql, done)
     }
 
+    /// Runs a statement of the user's; an answer of the server is told from a broken connection by its SQL state.
+    pub(crate) async fn run_for_user(&mut self, option: &str, sql: &str) -> Result<(), Refused> {
+        match tokio::time::timeout(limit(&self.server), self.conn.query_drop(sql)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let state = match &error {
+                    mysql_async::Error::Server(error) => Some(error.state.clone()),
+                    _ => None,
+                };
+                Err(Refused { state, error: self.server.client_failure(option, &error) })
+            }
+            Err(_) => Err(Refused { state: None, error: too_slow(&self.server, option) }),
+        }
+    }
+
     /// All rows of a query.
-    pub async fn rows<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Vec<T>, TaskError> {
+    pub(crate) async fn rows<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Vec<T>, TaskError> {
         let limit = limit(&self.server);
         let done = tokio::time::timeout(limit, self.conn.query::<T, _>(sql)).await;
         finish(&self.server, sql, done)
     }
 
     /// The first row of a query.
-    pub async fn first<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Option<T>, TaskError> {
+    pub(crate) async fn first<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Option<T>, TaskError> {
         let limit = limit(&self.server);
         let done = tokio::time::timeout(limit, self.conn.query_first::<T, _>(sql)).await;
         finish(&self.server, sql, done)
     }
 
     /// The first row as text by column position; NULL and missing columns are `None`.
-    pub async fn texts(&mut self, sql: &str) -> Result<Option<Vec<Option<String>>>, TaskError> {
+    pub(crate) async fn texts(&mut self, sql: &str) -> Result<Option<Vec<Option<String>>>, TaskError> {
         let row = self.first::<Row>(sql).await?;
         Ok(row.map(|row| {
             let values = row.unwrap_raw().into_iter();
@@ -83,13 +102,14 @@ impl Client {
     }
 
     /// Ends the connection politely.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         // It is going away either way.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.conn.disconnect()).await;
     }
 }
 
-fn limit(server: &Server) -> Duration {
+/// How long a statement may take.
+pub(crate) fn limit(server: &Server) -> Duration {
     server.config().query_timeout.unwrap_or(Duration::from_secs(365 * 86_400))
 }
 
@@ -103,10 +123,13 @@ fn finish<T>(
     match done {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(error)) => Err(server.client_failure(&doing, &error)),
-        Err(_) => {
-            Err(TaskError::transient(format!("{doing} did not finish within database.query.timeout.ms at {server}")))
-        }
+        Err(_) => Err(too_slow(server, &doing)),
     }
+}
+
+/// A statement that took too long.
+pub(crate) fn too_slow(server: &Server, doing: &str) -> TaskError {
+    TaskError::transient(format!("{doing} did not finish within database.query.timeout.ms at {server}"))
 }
 
 fn options(server: &Server, tls: bool) -> Result<Opts, TaskError> {

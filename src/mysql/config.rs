@@ -4,6 +4,7 @@
 //! not do is an error here, with the reason, and never ignored.
 
 mod checks;
+mod ddl_filter;
 mod modes;
 mod options;
 mod parse;
@@ -19,22 +20,23 @@ use engine::{
     plugin::{ConfigErrors, ConfigMap},
     regex::JavaRegex,
 };
-use record::{ConversionFailure, naming::TopicNaming};
+use record::naming::TopicNaming;
 
-pub use modes::{
-    BinaryMode, ConversionMode, DecimalMode, FailureMode, FieldAdjustment, LimitAction, LockingMode, NameAdjustment,
-    RowCountOrder, SnapshotMode, SslMode, TimeMode, UnsignedMode,
+pub(crate) use ddl_filter::DdlFilter;
+pub(crate) use modes::{
+    BinaryMode, DecimalMode, FailureMode, FieldAdjustment, LimitAction, LockingMode, NameAdjustment, RowCountOrder,
+    SnapshotMode, SslMode, TimeMode, UnsignedMode,
 };
-pub use options::DEF;
-pub use rules::{ColumnRule, ColumnRules, KeyColumns};
-pub use tls::{Store, TlsConfig, TlsMaterial};
+pub(crate) use options::DEF;
+pub(crate) use rules::{ColumnRule, ColumnRules, KeyColumns};
+pub(crate) use tls::{Store, TlsConfig};
 
 /// Databases of the server itself, left out while `table.ignore.builtin` is true.
-pub const BUILTIN_DATABASES: &[&str] = &["mysql", "performance_schema", "sys", "information_schema"];
+pub(crate) const BUILTIN_DATABASES: &[&str] = &["mysql", "performance_schema", "sys", "information_schema"];
 
 /// Checks a configuration without touching the network: first what Debezium's validation finds, in its texts, then
 /// what is refused here. In the order of the options; keys that are no listed option come last.
-pub fn check(config: &ConfigMap) -> ConfigErrors {
+pub(crate) fn check(config: &ConfigMap) -> ConfigErrors {
     let mut errors = DEF.check(config);
     let values = Values::new(&DEF, config);
     let reported: Vec<String> = errors.iter().map(|(name, _)| name.clone()).collect();
@@ -54,94 +56,90 @@ pub fn check(config: &ConfigMap) -> ConfigErrors {
 
 /// Everything the connector does by its configuration, resolved.
 #[derive(Debug, Clone)]
-pub struct MySqlConfig {
+pub(crate) struct MySqlConfig {
     /// `topic.prefix`, the logical name of the server.
-    pub prefix: Arc<str>,
+    pub(crate) prefix: Arc<str>,
     /// Server, user, TLS, timeouts.
-    pub connection: ConnectionConfig,
+    pub(crate) connection: ConnectionConfig,
     /// Snapshots.
-    pub snapshot: SnapshotConfig,
+    pub(crate) snapshot: SnapshotConfig,
     /// Reading the log.
-    pub streaming: StreamingConfig,
+    pub(crate) streaming: StreamingConfig,
     /// Captured tables.
-    pub tables: TableFilter,
+    pub(crate) tables: TableFilter,
     /// Columns in record values.
-    pub columns: ColumnFilter,
+    pub(crate) columns: ColumnFilter,
     /// Rules on columns.
-    pub rules: ColumnRules,
+    pub(crate) rules: ColumnRules,
     /// `message.key.columns`.
-    pub keys: KeyColumns,
+    pub(crate) keys: KeyColumns,
     /// How values are represented.
-    pub values: ValueConfig,
+    pub(crate) values: ValueConfig,
     /// Names of topics, schemas and fields.
-    pub naming: NamingConfig,
+    pub(crate) naming: NamingConfig,
     /// Which records there are.
-    pub events: EventConfig,
+    pub(crate) events: EventConfig,
     /// Heartbeats; `None` when they are off.
-    pub heartbeat: Option<HeartbeatConfig>,
+    pub(crate) heartbeat: Option<HeartbeatConfig>,
     /// Schema history.
-    pub history: HistoryConfig,
-    /// Queue, batches, retries.
-    pub limits: LimitConfig,
+    pub(crate) history: HistoryConfig,
+    /// Queue, batches, tables.
+    pub(crate) limits: LimitConfig,
     /// What a user should know and nothing fails of.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    /// Options that were set and change nothing, with the reason.
+    pub(crate) without_effect: Vec<(&'static str, &'static str)>,
 }
 
 /// Server, user, TLS, timeouts.
 #[derive(Debug, Clone)]
-pub struct ConnectionConfig {
+pub(crate) struct ConnectionConfig {
     /// Host name or address.
-    pub host: String,
+    pub(crate) host: String,
     /// TCP port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// User.
-    pub user: String,
+    pub(crate) user: String,
     /// Password, empty for none.
-    pub password: Secret,
+    pub(crate) password: Secret,
     /// TLS.
-    pub tls: TlsConfig,
+    pub(crate) tls: TlsConfig,
     /// `database.server.id`: the replica id of the log connection.
-    pub server_id: u32,
+    pub(crate) server_id: u32,
     /// Time to connect.
-    pub connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// Time for a statement; `None` for no limit.
-    pub query_timeout: Option<Duration>,
+    pub(crate) query_timeout: Option<Duration>,
     /// Time for the connection test of a validation.
-    pub validation_timeout: Duration,
+    pub(crate) validation_timeout: Duration,
     /// Statements for each new connection but the log's.
-    pub initial_statements: Vec<String>,
-    /// Session time zone that was asked for, as text.
-    pub time_zone: Option<String>,
+    pub(crate) initial_statements: Vec<String>,
 }
 
 /// Snapshots.
 #[derive(Debug, Clone)]
-pub struct SnapshotConfig {
+pub(crate) struct SnapshotConfig {
     /// When and what.
-    pub mode: SnapshotMode,
+    pub(crate) mode: SnapshotMode,
     /// Locks.
-    pub locking: LockingMode,
+    pub(crate) locking: LockingMode,
     /// Wait for locks.
-    pub lock_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
     /// Pause before.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// Pause between a snapshot and streaming.
-    pub streaming_delay: Duration,
-    /// Rows per fetch, when set above zero.
-    pub fetch_size: Option<u32>,
+    pub(crate) streaming_delay: Duration,
     /// Tables whose rows are read; `None` for all captured ones.
-    pub include: Option<RegexList>,
+    pub(crate) include: Option<RegexList>,
     /// Statements in place of the usual one, by `db.table`.
-    pub overrides: Vec<(String, String)>,
+    pub(crate) overrides: Vec<(String, String)>,
     /// Order by number of rows.
-    pub order: RowCountOrder,
-    /// Rows from which on a table is streamed; 0 for always.
-    pub min_rows_to_stream: u64,
+    pub(crate) order: RowCountOrder,
 }
 
 impl SnapshotConfig {
     /// Whether a snapshot reads the rows of a captured table. Matched as `db.table` and in backticks.
-    pub fn reads(&self, table: &model::TableId) -> bool {
+    pub(crate) fn reads(&self, table: &model::TableId) -> bool {
         self.include.as_ref().is_none_or(|list| {
             let quoted = format!("`{}`.`{}`", table.namespace(), table.name());
             list.matches(&table.to_string(), true) || list.matches(&quoted, true)
@@ -149,7 +147,7 @@ impl SnapshotConfig {
     }
 
     /// The statement that replaces a table's usual one.
-    pub fn select_override(&self, table: &model::TableId) -> Option<&str> {
+    pub(crate) fn select_override(&self, table: &model::TableId) -> Option<&str> {
         let name = table.to_string();
         self.overrides.iter().find(|(table, _)| *table == name).map(|(_, statement)| statement.as_str())
     }
@@ -157,34 +155,34 @@ impl SnapshotConfig {
 
 /// Reading the log.
 #[derive(Debug, Clone)]
-pub struct StreamingConfig {
+pub(crate) struct StreamingConfig {
     /// Whether a dead connection is noticed and opened again.
-    pub keep_alive: bool,
+    pub(crate) keep_alive: bool,
     /// Longest silence on the connection.
-    pub keep_alive_interval: Duration,
+    pub(crate) keep_alive_interval: Duration,
     /// Close without waiting for unsent data.
-    pub nongraceful_disconnect: bool,
+    pub(crate) nongraceful_disconnect: bool,
     /// `net_write_timeout` of the session in seconds, when set.
-    pub net_write_timeout: Option<u64>,
+    pub(crate) net_write_timeout: Option<u64>,
     /// `net_read_timeout` of the session in seconds, when set.
-    pub net_read_timeout: Option<u64>,
+    pub(crate) net_read_timeout: Option<u64>,
     /// GTID sources.
-    pub gtid_sources: GtidSources,
+    pub(crate) gtid_sources: GtidSources,
     /// Whether rows of sources that are left out are dropped.
-    pub gtid_filter_rows: bool,
+    pub(crate) gtid_filter_rows: bool,
     /// Start by file and position though GTIDs are stored.
-    pub gtid_ignored: bool,
+    pub(crate) gtid_ignored: bool,
     /// Check at the start that the stored position is still there.
-    pub position_check: bool,
+    pub(crate) position_check: bool,
     /// An event that cannot be processed.
-    pub processing_failure: FailureMode,
+    pub(crate) processing_failure: FailureMode,
     /// A row of a captured table without known structure.
-    pub schema_failure: FailureMode,
+    pub(crate) schema_failure: FailureMode,
 }
 
 /// Which GTID sources count, by source UUID.
 #[derive(Debug, Clone, Default)]
-pub enum GtidSources {
+pub(crate) enum GtidSources {
     /// All.
     #[default]
     All,
@@ -195,8 +193,13 @@ pub enum GtidSources {
 }
 
 impl GtidSources {
+    /// Whether no source is left out.
+    pub(crate) fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+
     /// Whether a source counts.
-    pub fn accepts(&self, uuid: &str) -> bool {
+    pub(crate) fn accepts(&self, uuid: &str) -> bool {
         let any = |list: &[JavaRegex], unknown| list.iter().any(|item| item.matches(uuid).unwrap_or(unknown));
         match self {
             Self::All => true,
@@ -208,21 +211,19 @@ impl GtidSources {
 
 /// How values are represented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ValueConfig {
+pub(crate) struct ValueConfig {
     /// DECIMAL.
-    pub decimal: DecimalMode,
+    pub(crate) decimal: DecimalMode,
     /// Dates and times.
-    pub time: TimeMode,
+    pub(crate) time: TimeMode,
     /// BIGINT UNSIGNED.
-    pub unsigned: UnsignedMode,
+    pub(crate) unsigned: UnsignedMode,
     /// Binary columns.
-    pub binary: BinaryMode,
+    pub(crate) binary: BinaryMode,
     /// Years below 100 become 1970 to 2069.
-    pub adjust_years: bool,
+    pub(crate) adjust_years: bool,
     /// Commas in ENUM and SET values keep Debezium's backslash.
-    pub escape_enums: bool,
-    /// Values that cannot be converted.
-    pub failure: ConversionFailure,
+    pub(crate) escape_enums: bool,
 }
 
 /// Which naming strategy a class stands for.
@@ -245,88 +246,76 @@ pub(crate) fn naming_kind(class: &str) -> Option<NamingKind> {
 
 /// Names of topics, schemas and fields.
 #[derive(Debug, Clone)]
-pub struct NamingConfig {
+pub(crate) struct NamingConfig {
     /// Topics.
-    pub topics: TopicNaming,
+    pub(crate) topics: TopicNaming,
     /// Schema names.
-    pub schemas: record::naming::NameAdjustment,
+    pub(crate) schemas: record::naming::NameAdjustment,
     /// Field names.
-    pub fields: record::naming::NameAdjustment,
+    pub(crate) fields: record::naming::NameAdjustment,
 }
 
 /// Operations that are not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SkippedOperations {
+pub(crate) struct SkippedOperations {
     /// Inserts while streaming; snapshots are not touched.
-    pub create: bool,
+    pub(crate) create: bool,
     /// Updates.
-    pub update: bool,
+    pub(crate) update: bool,
     /// Deletes.
-    pub delete: bool,
+    pub(crate) delete: bool,
     /// TRUNCATE.
-    pub truncate: bool,
+    pub(crate) truncate: bool,
 }
 
 /// Which records there are.
 #[derive(Debug, Clone)]
-pub struct EventConfig {
-    /// A tombstone after each delete.
-    pub tombstones: bool,
+pub(crate) struct EventConfig {
     /// Operations left out.
-    pub skipped: SkippedOperations,
-    /// Updates that change nothing are left out.
-    pub skip_unchanged: bool,
+    pub(crate) skipped: SkippedOperations,
     /// Transaction topic and blocks.
-    pub transaction_metadata: bool,
+    pub(crate) transaction_metadata: bool,
     /// `source.query`.
-    pub include_query: bool,
+    pub(crate) include_query: bool,
     /// The schema change topic.
-    pub schema_changes: bool,
+    pub(crate) schema_changes: bool,
     /// Comments in schemas and history.
-    pub comments: bool,
-    /// The context headers.
-    pub context_headers: bool,
+    pub(crate) comments: bool,
 }
 
 /// Heartbeats.
 #[derive(Debug, Clone)]
-pub struct HeartbeatConfig {
+pub(crate) struct HeartbeatConfig {
     /// Period, above zero.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// A statement to run each time.
-    pub query: Option<String>,
+    pub(crate) query: Option<String>,
 }
 
 /// Schema history. Its Kafka settings are read by whoever opens it.
 #[derive(Debug, Clone)]
-pub struct HistoryConfig {
+pub(crate) struct HistoryConfig {
     /// A statement that cannot be understood is passed over.
-    pub skip_unparseable: bool,
+    pub(crate) skip_unparseable: bool,
     /// Only statements on captured tables are kept.
-    pub captured_tables_only: bool,
+    pub(crate) captured_tables_only: bool,
     /// Only statements on databases with captured tables are kept.
-    pub captured_databases_only: bool,
-    /// Expressions on statements that are ignored, when other than the usual ones.
-    pub ddl_filter: Option<String>,
+    pub(crate) captured_databases_only: bool,
+    /// Statements that are not looked at.
+    pub(crate) ddl_filter: DdlFilter,
 }
 
-/// Queue, batches, retries.
+/// Queue, batches, tables.
 #[derive(Debug, Clone)]
-pub struct LimitConfig {
+pub(crate) struct LimitConfig {
     /// Records per batch.
-    pub batch_records: usize,
+    pub(crate) batch_records: usize,
     /// Records waiting.
-    pub queue_records: usize,
+    pub(crate) queue_records: usize,
     /// Bytes waiting, when limited.
-    pub queue_bytes: Option<usize>,
-    /// Longest pause before waiting records are handed over.
-    pub poll_interval: Duration,
-    /// Restarts in a row; `None` for any number.
-    pub retries: Option<u32>,
-    /// Pause before a restart.
-    pub retry_wait: Duration,
+    pub(crate) queue_bytes: Option<usize>,
     /// Most captured tables, and what more of them do.
-    pub tables: Option<(usize, LimitAction)>,
+    pub(crate) tables: Option<(usize, LimitAction)>,
 }
 
 impl MySqlConfig {
@@ -334,7 +323,7 @@ impl MySqlConfig {
     ///
     /// # Errors
     /// What [`check`] finds.
-    pub fn parse(config: &ConfigMap) -> Result<Self, ConfigErrors> {
+    pub(crate) fn parse(config: &ConfigMap) -> Result<Self, ConfigErrors> {
         let errors = check(config);
         if !errors.is_empty() {
             return Err(errors);
@@ -343,5 +332,7 @@ impl MySqlConfig {
     }
 }
 
+#[cfg(test)]
+mod acted_on;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use engine::{
     metrics::ConnectorMetrics,
     port::SchemaHistory,
     sender::BatchSender,
-    source::{Source, StartPlan},
+    source::{Limits, Source, StartPlan},
 };
 use model::{OffsetMap, TableId};
 use mysql_protocol::{event::EventDecoder, gtid::GtidSet};
@@ -16,7 +16,7 @@ use record::{RecordSettings, SourceShape, envelope};
 use crate::{
     catalog::{self, Facts},
     client::Client,
-    config::{MySqlConfig, SnapshotMode},
+    config::{LimitAction, MySqlConfig, SnapshotMode},
     dump::{DumpFrom, DumpSettings, DumpStream},
     emitter::{Emitter, EmitterSettings},
     position::MySqlPosition,
@@ -87,8 +87,9 @@ impl MySqlSource {
         TaskError::definite("the source was used before its checks; this is a defect of afterimage")
     }
 
-    /// Warns when nothing is captured: usually a typo, never a reason to stop.
-    async fn warn_if_nothing_captured(&self, client: &mut Client) -> Result<(), TaskError> {
+    /// Looks at the captured tables: warns when there are none, which is usually a typo and never a reason to stop,
+    /// and keeps to `guardrail.collections.max`.
+    async fn look_at_captured(&self, client: &mut Client) -> Result<(), TaskError> {
         let mut captured = Vec::new();
         for database in catalog::databases(client).await? {
             if self.config.tables.captures_namespace(&database.name) {
@@ -103,10 +104,27 @@ impl MySqlSource {
                  is created"
             );
         }
+        self.check_guardrail(captured.len())?;
         if let Ok(mut shown) = self.metrics.captured.lock() {
             *shown = captured;
         }
         Ok(())
+    }
+
+    fn check_guardrail(&self, captured: usize) -> Result<(), TaskError> {
+        let Some((most, action)) = self.config.limits.tables.filter(|(most, _)| captured > *most) else {
+            return Ok(());
+        };
+        let text = format!(
+            "{captured} tables are captured, and guardrail.collections.max allows {most}: narrow the include lists or raise the limit"
+        );
+        match action {
+            LimitAction::Fail => Err(TaskError::definite(text)),
+            LimitAction::Warn => {
+                tracing::warn!("{text}");
+                Ok(())
+            }
+        }
     }
 
     /// A model of no tables.
@@ -152,6 +170,8 @@ impl MySqlSource {
         DumpSettings {
             server_id: self.config.connection.server_id,
             keep_alive: self.config.streaming.keep_alive_interval,
+            watched: self.config.streaming.keep_alive,
+            nongraceful_disconnect: self.config.streaming.nongraceful_disconnect,
             net_write_timeout: self.config.streaming.net_write_timeout.unwrap_or(0),
             net_read_timeout: self.config.streaming.net_read_timeout.unwrap_or(0),
         }
@@ -175,15 +195,24 @@ impl MySqlSource {
 impl Source for MySqlSource {
     type Position = MySqlPosition;
 
+    fn limits(&self) -> Limits {
+        let limits = &self.config.limits;
+        Limits { batch_rows: limits.batch_records, queue_rows: limits.queue_records, queue_bytes: limits.queue_bytes }
+    }
+
     async fn prepare(&mut self, stored: Option<MySqlPosition>) -> Result<StartPlan<MySqlPosition>, TaskError> {
         for warning in &self.config.warnings {
             tracing::warn!("{warning}");
+        }
+        for (option, reason) in &self.config.without_effect {
+            tracing::info!("{option} is set and changes nothing here: {reason}");
         }
         let mut client = Client::connect(&self.server).await?;
         let facts = catalog::facts(&mut client).await?;
         if self.streams() {
             preflight::check_variables(&facts)?;
         }
+        self.look_at_captured(&mut client).await?;
         let mut schema = self.no_tables(facts.lower_case_table_names != 0);
         let plan = match stored.filter(|position| position.snapshot.is_none()) {
             Some(position) => {
@@ -203,7 +232,6 @@ impl Source for MySqlSource {
                 StartPlan::Snapshot { stream: self.streams() }
             }
         };
-        self.warn_if_nothing_captured(&mut client).await?;
         client.close().await;
         self.started = Some(Started { facts, schema, snapshot_taken: false });
         Ok(plan)

@@ -30,6 +30,10 @@ pub(crate) struct DumpSettings {
     pub(crate) server_id: u32,
     /// `connect.keep.alive.interval.ms`: the server is asked for a heartbeat at 0.8 of it.
     pub(crate) keep_alive: Duration,
+    /// `connect.keep.alive`: a server that is silent for too long is taken for dead.
+    pub(crate) watched: bool,
+    /// `use.nongraceful.disconnect`: closing drops what is unsent at once.
+    pub(crate) nongraceful_disconnect: bool,
     /// `binlog.net.write.timeout`, seconds; 0 for ours.
     pub(crate) net_write_timeout: u64,
     /// `binlog.net.read.timeout`, seconds; 0 leaves the server's.
@@ -40,7 +44,7 @@ pub(crate) struct DumpSettings {
 pub(crate) struct DumpStream {
     server: Server,
     link: Link,
-    silence_max: Duration,
+    silence_max: Option<Duration>,
 }
 
 impl DumpStream {
@@ -50,7 +54,11 @@ impl DumpStream {
         settings: &DumpSettings,
         from: &DumpFrom,
     ) -> Result<(Self, EventDecoder), TaskError> {
-        let mut link = Link::connect(server).await?;
+        let mut link = if settings.nongraceful_disconnect {
+            Link::connect_nongraceful(server).await?
+        } else {
+            Link::connect(server).await?
+        };
         let write_timeout =
             if settings.net_write_timeout > 0 { settings.net_write_timeout } else { NET_WRITE_TIMEOUT_SECONDS };
         link.run(&format!("SET SESSION net_write_timeout = {write_timeout}")).await?;
@@ -70,7 +78,8 @@ impl DumpStream {
         link.run(&format!("SET @source_heartbeat_period = {heartbeat}")).await?;
         link.run("SET @slave_uuid = UUID(), @replica_uuid = @slave_uuid").await?;
         link.command(|out| command::register_replica(out, settings.server_id, "", 0)).await?;
-        let mut stream = Self { server: server.clone(), link, silence_max: settings.keep_alive * 2 };
+        let mut stream =
+            Self { server: server.clone(), link, silence_max: settings.watched.then_some(settings.keep_alive * 2) };
         stream.link.expect_ok("registering as a replica").await?;
         match from {
             DumpFrom::Gtids(seen) => {
@@ -112,12 +121,13 @@ impl Events for DumpStream {
 
     /// A server that is silent for longer than its heartbeats allow is taken for dead.
     async fn receive(&mut self) -> Result<bool, TaskError> {
-        match tokio::time::timeout(self.silence_max, self.link.receive()).await {
+        let Some(silence_max) = self.silence_max else { return self.link.receive().await.map(|()| true) };
+        match tokio::time::timeout(silence_max, self.link.receive()).await {
             Ok(received) => received.map(|()| true),
             Err(_) => Err(TaskError::transient(format!(
                 "the server at {} sent neither events nor heartbeats for {} s; reconnecting",
                 self.server,
-                self.silence_max.as_secs()
+                silence_max.as_secs()
             ))),
         }
     }

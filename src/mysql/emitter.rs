@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{error::TaskError, sender::BatchSender};
+use engine::{
+    error::{Failure, TaskError},
+    sender::BatchSender,
+};
 use model::{MetaValue, RowArena, RowHead, SnapshotMarker, TableId};
 use mysql_ddl::{ChangeKind, DdlChange, Table};
 use record::{
@@ -12,11 +15,14 @@ use record::{
 };
 
 use crate::{
-    client::Client,
+    client::{Client, Refused},
     hash_order,
     position::{MySqlPosition, TransactionContext},
     server::Server,
 };
+
+/// SQL states of a `heartbeat.action.query` that will never do anything: wrong or not allowed, no database chosen.
+const HOPELESS: &[&str] = &["42000", "3D000"];
 
 /// Names and schemas of the rare records of one connector.
 pub(crate) struct Emitter {
@@ -125,6 +131,9 @@ impl Emitter {
     }
 
     /// Emits a heartbeat, then runs `heartbeat.action.query`.
+    ///
+    /// # Errors
+    /// The statement is wrong or not allowed: whoever set it wants to know that it does nothing.
     pub(crate) async fn heartbeat<P>(&mut self, now_ns: i64, out: &mut BatchSender<P>) -> Result<(), TaskError> {
         self.last_heartbeat_ns = now_ns;
         let [key, value] = envelope::heartbeat(&self.prefix, now_ns / 1_000_000);
@@ -135,15 +144,38 @@ impl Emitter {
             value: Some(value),
             context_headers: false,
         });
+        self.heartbeat_action().await
+    }
+
+    async fn heartbeat_action(&mut self) -> Result<(), TaskError> {
         let Some(query) = self.heartbeat_query.clone() else { return Ok(()) };
-        let mut client = match self.heartbeat_client.take() {
-            Some(client) => client,
-            None => Client::connect(&self.server).await?,
+        let client = match self.heartbeat_client.take() {
+            Some(client) => Ok(client),
+            None => Client::connect(&self.server).await,
         };
-        match client.run(&query).await {
+        let mut client = match client {
+            Ok(client) => client,
+            // Reading the log goes on, or notices by itself that the server is away.
+            Err(error) => {
+                tracing::warn!("Could not execute heartbeat action: {error}");
+                return Ok(());
+            }
+        };
+        match client.run_for_user("heartbeat.action.query", &query).await {
             Ok(()) => self.heartbeat_client = Some(client),
-            // Logged and tried anew with a new connection: reading the log goes on.
-            Err(error) => tracing::warn!("Could not execute heartbeat action query: {error}"),
+            Err(Refused { state: Some(state), error }) => {
+                if HOPELESS.contains(&state.as_str()) {
+                    let failure = Failure::new(format!(
+                        "Could not execute heartbeat action query (Error: {state}). Correct heartbeat.action.query, or grant \
+                         the connector's user what it needs"
+                    ));
+                    return Err(TaskError::Definite(failure.caused_by(error)));
+                }
+                tracing::warn!("Could not execute heartbeat action (Error: {state}): {error}");
+                self.heartbeat_client = Some(client);
+            }
+            // Tried anew with another connection.
+            Err(Refused { state: None, error }) => tracing::warn!("Could not execute heartbeat action: {error}"),
         }
         Ok(())
     }
@@ -155,11 +187,10 @@ impl Emitter {
 
     /// A transaction's END record.
     pub(crate) fn transaction_end<P>(&self, context: &TransactionContext, source_ms: i64, out: &mut BatchSender<P>) {
-        let collections = context.collections.iter().map(|(name, events)| (name.as_str(), *events));
-        let mut collections: Vec<_> = collections.collect();
+        let mut collections: Vec<_> = context.collections().collect();
         hash_order::sort(&mut collections, |(name, _)| hash_order::hash(&[name]));
         let mark = TransactionMark::End { events: context.total(), collections: &collections };
-        self.transaction(envelope::transaction_mark(&context.id, mark, source_ms), out);
+        self.transaction(envelope::transaction_mark(context.id(), mark, source_ms), out);
     }
 
     fn transaction<P>(&self, [key, value]: [(Arc<record::Schema>, record::Value); 2], out: &mut BatchSender<P>) {

@@ -2,10 +2,10 @@
 //!
 //! Reads and decides positions; never produces, never stores, never retries on a policy of its own.
 
-pub mod catalog;
-pub mod charset;
-pub mod client;
-pub mod config;
+mod catalog;
+mod charset;
+mod client;
+mod config;
 mod connector;
 mod dump;
 mod emitter;
@@ -13,19 +13,19 @@ mod fit;
 mod hash_order;
 mod link;
 mod plugin;
-pub mod position;
+mod position;
 mod preflight;
 mod progress;
 pub mod replay;
 mod row_statements;
 mod schema;
-pub mod server;
+mod server;
 mod shape;
 mod snapshot;
 mod statements;
 mod streaming;
 mod table_maps;
-pub mod types;
+mod types;
 
 pub use connector::REPORTED_VERSION;
 pub use plugin::MySqlPlugin;

@@ -1,7 +1,7 @@
 //! A connection that speaks MySQL's protocol itself: for the dump of the binary log and for the rows of a snapshot,
 //! where the borrowed client would copy each row.
 
-use std::io;
+use std::{io, time::Duration};
 
 use engine::error::TaskError;
 use mysql_protocol::{
@@ -20,10 +20,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
-    config::SslMode,
-    server::{LOGGING_IN, Server},
-};
+use crate::server::{LOGGING_IN, Server};
 
 /// Largest packet taken: the server's own limit (`max_allowed_packet` is at most 1 GiB).
 const PACKET_MAX: usize = 1 << 30;
@@ -44,19 +41,37 @@ pub(crate) struct Link {
 impl Link {
     /// Connects and logs in.
     pub(crate) async fn connect(server: &Server) -> Result<Self, TaskError> {
+        Self::connect_with(server, false).await
+    }
+
+    /// The same, for a connection whose closing does not wait for bytes that are still unsent.
+    pub(crate) async fn connect_nongraceful(server: &Server) -> Result<Self, TaskError> {
+        Self::connect_with(server, true).await
+    }
+
+    async fn connect_with(server: &Server, nongraceful: bool) -> Result<Self, TaskError> {
         let limit = server.config().connect_timeout;
-        let mut link = tokio::time::timeout(limit, Self::log_in(server))
-            .await
-            .map_err(|_| server.timed_out(limit.as_secs()))??;
+        let connecting = async {
+            match Self::log_in(server, server.tries_tls(), nongraceful).await? {
+                Some(link) => Ok(link),
+                None => Self::log_in(server, false, nongraceful).await?.ok_or_else(|| server.no_tls()),
+            }
+        };
+        let mut link =
+            tokio::time::timeout(limit, connecting).await.map_err(|_| server.timed_out(limit.as_secs()))??;
         link.run("SET NAMES utf8mb4").await?;
         Ok(link)
     }
 
-    async fn log_in(server: &Server) -> Result<Self, TaskError> {
+    /// Logs in; `None` when the TLS handshake failed and need not succeed.
+    async fn log_in(server: &Server, may_encrypt: bool, nongraceful: bool) -> Result<Option<Self>, TaskError> {
         let lost = |error: &dyn std::fmt::Display| server.failure("connecting", None, error);
         let socket =
             TcpStream::connect((server.config().host.as_str(), server.config().port)).await.map_err(|e| lost(&e))?;
         socket.set_nodelay(true).map_err(|e| lost(&e))?;
+        if nongraceful {
+            socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).map_err(|e| lost(&e))?;
+        }
         if let Some(time) = server.tcp_keep_alive() {
             let keep_alive = socket2::TcpKeepalive::new().with_time(time);
             socket2::SockRef::from(&socket).set_tcp_keepalive(&keep_alive).map_err(|e| lost(&e))?;
@@ -73,15 +88,10 @@ impl Link {
         }
         let greeting = Handshake::parse(&greeting).map_err(|e| link.broken(&e))?;
         let mut wanted = HandshakeResponse::CAPABILITIES;
-        let tls = match (server.tls().mode, greeting.capabilities.contains(Capabilities::SSL)) {
-            (SslMode::Disabled, _) | (SslMode::Preferred, false) => false,
-            (_, true) => true,
-            (_, false) => {
-                return Err(TaskError::definite(format!(
-                    "database.ssl.mode asks for TLS, but the server at {server} does not offer it"
-                )));
-            }
-        };
+        let tls = may_encrypt && greeting.capabilities.contains(Capabilities::SSL);
+        if !tls && server.tls().required() {
+            return Err(server.no_tls());
+        }
         if tls {
             wanted = wanted | Capabilities::SSL;
         }
@@ -110,7 +120,10 @@ impl Link {
             response.write_ssl_request(&mut payload);
             link.send(&payload).await?;
             payload.clear();
-            link = link.encrypt().await?;
+            match link.encrypt().await? {
+                Some(encrypted) => link = encrypted,
+                None => return Ok(None),
+            }
         }
         response.write(&mut payload);
         link.send(&payload).await?;
@@ -123,23 +136,22 @@ impl Link {
                     link.send(&encrypted).await?;
                 }
                 Step::Wait => {}
-                Step::Done(_) => return Ok(link),
+                Step::Done(_) => return Ok(Some(link)),
             }
         }
     }
 
-    async fn encrypt(self) -> Result<Self, TaskError> {
+    async fn encrypt(self) -> Result<Option<Self>, TaskError> {
         let Self { server, stream, reader, deprecate_eof } = self;
         if !reader.is_empty() {
             return Err(server.failure("switching to TLS", None, "the server sent bytes before the TLS handshake"));
         }
         let connector = server.tls().connector().map_err(TaskError::definite)?;
         let connector = tokio_native_tls::TlsConnector::from(connector);
-        let stream = connector
-            .connect(&server.config().host, stream)
-            .await
-            .map_err(|error| server.failure("the TLS handshake", None, error))?;
-        Ok(Self { server, stream: Box::new(stream), reader, deprecate_eof })
+        match connector.connect(&server.config().host, stream).await {
+            Ok(stream) => Ok(Some(Self { server, stream: Box::new(stream), reader, deprecate_eof })),
+            Err(error) => server.tls_failed(&error.to_string()).map(|()| None),
+        }
     }
 
     fn auth_failure(&self, error: AuthError) -> TaskError {

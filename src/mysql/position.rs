@@ -9,53 +9,79 @@ use serde_json::Value;
 
 /// The transaction metadata that survives a restart inside a transaction (`provide.transaction.metadata`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TransactionContext {
-    /// The transaction's id.
-    pub id: String,
-    /// Captured events so far, per `db.table`, in the order the tables came up.
-    pub collections: IndexMap<String, i64>,
+pub(crate) struct TransactionContext {
+    id: String,
+    collections: IndexMap<String, i64>,
+    total: i64,
 }
 
 impl TransactionContext {
+    /// A transaction without captured events so far.
+    pub(crate) fn new(id: String) -> Self {
+        Self { id, ..Self::default() }
+    }
+
+    /// The transaction's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Captured events so far, per `db.table`, in the order the tables came up.
+    pub(crate) fn collections(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.collections.iter().map(|(name, events)| (name.as_str(), *events))
+    }
+
     /// Captured events so far, over all tables.
-    pub fn total(&self) -> i64 {
-        self.collections.values().sum()
+    pub(crate) fn total(&self) -> i64 {
+        self.total
+    }
+
+    /// Counts events of a table; gives the first one's number over all tables and in its own.
+    pub(crate) fn count(&mut self, collection: &str, events: i64) -> (i64, i64) {
+        let order = match self.collections.get_mut(collection) {
+            Some(order) => order,
+            None => self.collections.entry(collection.to_owned()).or_insert(0),
+        };
+        let numbers = (self.total + 1, *order + 1);
+        *order += events;
+        self.total += events;
+        numbers
     }
 }
 
 /// Which snapshot a position belongs to, while it is not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SnapshotKind {
+pub(crate) enum SnapshotKind {
     /// The initial one.
     Initial,
 }
 
 /// A resumable place: the start of a transaction and how much of it is done, or a place between transactions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MySqlPosition {
+pub(crate) struct MySqlPosition {
     /// Log file.
-    pub file: BinlogFile,
+    pub(crate) file: BinlogFile,
     /// BEGIN of the open transaction, or the end of the last event outside one.
-    pub pos: u64,
+    pub(crate) pos: u64,
     /// GTIDs completed before the open transaction; `None` without GTIDs.
-    pub gtids: Option<Arc<GtidSet>>,
+    pub(crate) gtids: Option<Arc<GtidSet>>,
     /// Events of the open transaction that are done, BEGIN included.
-    pub event: u64,
+    pub(crate) event: u64,
     /// Rows of the next event that are done.
-    pub row: u64,
+    pub(crate) row: u64,
     /// `server_id` of the last event's writer.
-    pub server_id: Option<u32>,
+    pub(crate) server_id: Option<u32>,
     /// Source time in seconds; informational.
-    pub ts_sec: Option<i64>,
+    pub(crate) ts_sec: Option<i64>,
     /// Set while a snapshot is not finished: such a position is not resumable.
-    pub snapshot: Option<SnapshotKind>,
+    pub(crate) snapshot: Option<SnapshotKind>,
     /// Transaction metadata of the open transaction.
-    pub transaction: Option<Arc<TransactionContext>>,
+    pub(crate) transaction: Option<Arc<TransactionContext>>,
 }
 
 impl MySqlPosition {
     /// A place between transactions.
-    pub fn new(file: BinlogFile, pos: u64, gtids: Option<Arc<GtidSet>>) -> Self {
+    pub(crate) fn new(file: BinlogFile, pos: u64, gtids: Option<Arc<GtidSet>>) -> Self {
         Self { file, pos, gtids, event: 0, row: 0, server_id: None, ts_sec: None, snapshot: None, transaction: None }
     }
 
@@ -63,7 +89,7 @@ impl MySqlPosition {
     ///
     /// By GTID set where both have one, by file and position where neither has (`runtime` behaviour of Debezium's
     /// history comparator).
-    pub fn is_at_or_before(&self, stored: &MySqlPosition) -> bool {
+    pub(crate) fn is_at_or_before(&self, stored: &MySqlPosition) -> bool {
         match (&self.gtids, &stored.gtids) {
             (Some(mine), Some(theirs)) if mine == theirs => {
                 if self.snapshot.is_none() && stored.snapshot.is_some() {
@@ -122,8 +148,8 @@ impl Position for MySqlPosition {
         let mut map = OffsetMap::new();
         if let Some(transaction) = &self.transaction {
             map.insert(TX_ID.into(), transaction.id.clone().into());
-            for (collection, order) in &transaction.collections {
-                map.insert(format!("{TX_COLLECTION}{collection}"), (*order).into());
+            for (collection, order) in transaction.collections() {
+                map.insert(format!("{TX_COLLECTION}{collection}"), order.into());
             }
         }
         if let Some(ts_sec) = self.ts_sec {
@@ -182,10 +208,13 @@ impl Position for MySqlPosition {
             Some(_) => Some(SnapshotKind::Initial),
         };
         let transaction = map.get(TX_ID).and_then(Value::as_str).map(|id| {
-            let orders = map
-                .iter()
-                .filter_map(|(key, value)| Some((key.strip_prefix(TX_COLLECTION)?.to_owned(), value.as_i64()?)));
-            Arc::new(TransactionContext { id: id.to_owned(), collections: orders.collect() })
+            let mut context = TransactionContext::new(id.to_owned());
+            for (key, value) in map {
+                if let (Some(collection), Some(order)) = (key.strip_prefix(TX_COLLECTION), value.as_i64()) {
+                    context.count(collection, order);
+                }
+            }
+            Arc::new(context)
         });
         Ok(Self {
             file,
@@ -240,6 +269,21 @@ mod tests {
             let text = parse(json).expect_err("refused").to_string();
             assert!(text.contains(word), "{text}");
         }
+    }
+
+    #[test]
+    fn events_of_a_transaction_are_numbered_across_restarts() {
+        let mut context = TransactionContext::new("x:1".to_owned());
+        assert_eq!(context.count("s.a", 1), (1, 1));
+        assert_eq!(context.count("s.b", 2), (2, 1));
+        assert_eq!(context.count("s.a", 1), (4, 2));
+        let mut position = at(r#"{"file":"b.1","pos":4}"#);
+        position.transaction = Some(Arc::new(context));
+        let restored = MySqlPosition::from_offset(&position.to_offset()).expect("an offset");
+        assert_eq!(restored, position);
+        let mut context = restored.transaction.map(Arc::unwrap_or_clone).expect("a transaction");
+        assert_eq!(context.count("s.b", 1), (5, 3));
+        assert_eq!(context.total(), 5);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use engine::{
     error::{Failure, TaskError},
     plugin::{ConfigMap, ConnectorPlugin, TaskContext},
     sender::BatchSender,
-    source::{Source, StartPlan},
+    source::{Limits, Source, StartPlan},
 };
 use model::OffsetMap;
 use mysql_protocol::{
@@ -58,6 +58,10 @@ struct Replay {
 
 impl Source for Replay {
     type Position = MySqlPosition;
+
+    fn limits(&self) -> Limits {
+        self.source.limits()
+    }
 
     async fn prepare(&mut self, _: Option<MySqlPosition>) -> Result<StartPlan<MySqlPosition>, TaskError> {
         self.source.prepare_offline();

@@ -226,7 +226,6 @@ impl SchemaTracker {
         wire: &[ColumnType],
         names: &[Option<&[u8]>],
         position: &MySqlPosition,
-        now_ms: i64,
     ) -> Result<Option<Arc<CapturedTable>>, TaskError> {
         let Some(table) = self.table(id).cloned() else {
             let text = format!(
@@ -263,7 +262,6 @@ impl SchemaTracker {
         if self.unproven.remove(id) {
             tracing::info!("the definition of table {id} read from the server fits its rows");
         }
-        let _ = now_ms;
         self.shapes.for_log(id, &table, wire).map(|table| Some(Arc::new(table)))
     }
 

@@ -7,7 +7,7 @@ use engine::{
     sender::BatchSender,
 };
 use model::SnapshotMarker;
-use mysql_ddl::{ChangeKind, DdlChange, Effect, Lexing, TableChange, ignore};
+use mysql_ddl::{ChangeKind, DdlChange, Effect, Lexing, TableChange};
 use mysql_protocol::event::QueryEvent;
 
 use crate::{
@@ -61,11 +61,13 @@ impl Statements<'_> {
             }
             return Ok(nothing);
         }
-        if matches!(word, "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD") && !ignore::is_ignored(&sql) {
+        if matches!(word, "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD")
+            && !self.config.history.ddl_filter.drops(&sql)
+        {
             self.row_change_as_text(&sql, &database, lexing)?;
             return Ok(nothing);
         }
-        if ignore::is_ignored(&sql) && word != "TRUNCATE" {
+        if self.config.history.ddl_filter.drops(&sql) && word != "TRUNCATE" {
             return Ok(nothing);
         }
         let effects = match self.schema.apply(&sql, Some(&database), lexing) {

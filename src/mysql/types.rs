@@ -18,19 +18,19 @@ use record::{Schema, Type, Value, Write};
 
 use crate::config::{BinaryMode, DecimalMode, TimeMode, UnsignedMode, ValueConfig};
 
-pub use log::{TypeMismatch, log_decoder};
-pub use result::{ResultMismatch, result_decoder};
+pub(crate) use log::log_decoder;
+pub(crate) use result::result_decoder;
 
 /// A column's place in records.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     /// Connect schema: type, name, parameters, optional, default. Documentation and parameters of column rules
     /// are added by the shape.
-    pub schema: Schema,
+    pub(crate) schema: Schema,
     /// How values are written.
-    pub write: Write,
+    pub(crate) write: Write,
     /// What a NULL of a NOT NULL column without default becomes (zero dates and the like).
-    pub fallback: Value,
+    pub(crate) fallback: Value,
 }
 
 /// A column type that cannot be represented yet.
@@ -38,11 +38,11 @@ pub struct Mapping {
 #[error(
     "column {column} has the type {type_name}, which is not supported yet; leave the table out with table.exclude.list"
 )]
-pub struct UnsupportedType {
+pub(crate) struct UnsupportedType {
     /// The column.
-    pub column: String,
+    pub(crate) column: String,
     /// Its type in words.
-    pub type_name: String,
+    pub(crate) type_name: String,
 }
 
 impl UnsupportedType {
@@ -136,7 +136,7 @@ fn kind(column: &Column) -> Result<Kind, UnsupportedType> {
 ///
 /// # Errors
 /// The type is not supported.
-pub fn map(column: &Column, modes: &ValueConfig) -> Result<Mapping, UnsupportedType> {
+pub(crate) fn map(column: &Column, modes: &ValueConfig) -> Result<Mapping, UnsupportedType> {
     let kind = kind(column)?;
     let (schema, write, fallback) = base(column, kind, modes);
     let schema = schema.optional(column.optional);
@@ -239,7 +239,7 @@ fn decimal_digits(column: &Column) -> (u16, u16) {
 }
 
 /// The decoder of cells that no record uses: their bytes as they are.
-pub fn raw_decoder() -> Box<dyn CellDecoder> {
+pub(crate) fn raw_decoder() -> Box<dyn CellDecoder> {
     Box::new(log::Bytes)
 }
 

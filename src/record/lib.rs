@@ -40,5 +40,7 @@ pub use error::{CompileError, ConvertError, EncodeError};
 pub use mapper::UnknownDigest;
 pub use plan::{RecordPlan, RowOutcome};
 pub use schema::{Field, Schema, Type, Value};
-pub use settings::{ConversionFailure, DecimalFormat, HeaderConverter, JsonSettings, RecordSettings};
+pub use settings::{
+    ConversionFailure, DecimalFormat, HeaderConverter, JsonSettings, ProcessingFailure, RecordSettings,
+};
 pub use shape::{CapturedTable, FieldShape, KeyField, KeyShape, Mapper, SourceField, SourceShape, TableShape, Write};

@@ -51,6 +51,18 @@ pub enum ConversionFailure {
     Skip,
 }
 
+/// `event.processing.failure.handling.mode`: what a row whose records cannot be made does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProcessingFailure {
+    /// Stop.
+    #[default]
+    Fail,
+    /// The row is passed over, with a warning.
+    Warn,
+    /// The row is passed over.
+    Skip,
+}
+
 /// Everything about records that is the same for all tables of a connector task.
 #[derive(Debug, Clone)]
 pub struct RecordSettings {
@@ -66,6 +78,8 @@ pub struct RecordSettings {
     pub skip_unchanged: bool,
     /// `event.converting.failure.handling.mode`.
     pub conversion_failure: ConversionFailure,
+    /// `event.processing.failure.handling.mode`.
+    pub processing_failure: ProcessingFailure,
     /// `enable.time.adjuster`: two-digit years become 1970..2069.
     pub adjust_years: bool,
     /// The four context headers with their values, in order; empty when `extended.headers.enabled=false`.
@@ -81,6 +95,7 @@ impl Default for RecordSettings {
             tombstones: true,
             skip_unchanged: false,
             conversion_failure: ConversionFailure::Warn,
+            processing_failure: ProcessingFailure::Fail,
             adjust_years: true,
             context_headers: Vec::new(),
         }

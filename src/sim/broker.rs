@@ -438,6 +438,13 @@ impl Broker {
         let _ = self.append(OFFSETS, Entry { payload: Payload::Offset(offset), by: None, transaction: None });
     }
 
+    /// Somebody else takes the session over, here and now.
+    #[cfg(test)]
+    pub(crate) fn usurp(&mut self) {
+        self.session = self.session.map(|(pid, epoch)| (pid, epoch + 1));
+        self.owner = None;
+    }
+
     /// Another connector opens (`true`) or commits a transaction of its own in the offsets topic.
     pub(crate) fn foreign(&mut self, open: bool) {
         if open && self.foreign.is_none() {

@@ -169,6 +169,14 @@ impl Database {
         self.log.push(Entry::End);
     }
 
+    /// Commits a transaction of one row.
+    #[cfg(test)]
+    pub(crate) fn change(&mut self) {
+        let known = self.state.insert((0, 0), ()).is_some();
+        let row = if known { Entry::Update((0, 0)) } else { Entry::Insert((0, 0)) };
+        self.log.extend([Entry::Begin, row, Entry::End]);
+    }
+
     /// Where the log ends.
     pub(crate) fn end(&self) -> u64 {
         self.log.len() as u64

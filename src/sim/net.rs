@@ -79,6 +79,10 @@ pub(crate) struct Net {
     pub(crate) weather: Weather,
     pub(crate) coverage: Coverage,
     pub(crate) trace: Option<String>,
+    /// What processes asked of sink, offsets topic and store, in order; kept in rehearsals.
+    pub(crate) calls: Vec<&'static str>,
+    /// Rehearsals: the answer to the next commit is lost.
+    pub(crate) lose_commit: bool,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
     requests: u64,
@@ -93,6 +97,8 @@ impl Net {
             weather,
             coverage: Coverage::default(),
             trace: trace.then(String::new),
+            calls: Vec::new(),
+            lose_commit: false,
             queue: BinaryHeap::new(),
             order: 0,
             requests: 0,
@@ -159,7 +165,8 @@ impl Net {
 
     /// Sends an answer back.
     pub(crate) fn reply(&mut self, to: u32, id: u64, reply: Reply) {
-        if self.lost() {
+        let unheard = reply == Reply::Ended && std::mem::take(&mut self.lose_commit);
+        if unheard || self.lost() {
             self.coverage.hit("reply lost");
             self.trace(|| format!("process {to} reply {id} LOST {reply:?}"));
             return;

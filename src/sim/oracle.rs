@@ -124,7 +124,7 @@ impl Oracle {
         if stored.is_none_or(|stored| stored.pos < position.pos) {
             self.violate(format!("process {process} confirmed {position}, and its disk holds {stored:?}"));
         }
-        if !broker.holds(process, &position.to_offset()) {
+        if !broker.holds(Some(process), &position.to_offset()) {
             self.violate(format!("process {process} confirmed {position}, which Kafka does not hold"));
         }
     }
@@ -209,11 +209,12 @@ impl Oracle {
 }
 
 impl Broker {
-    /// Whether an offset record of a process with this offset is, or is decided to become, visible.
-    pub(crate) fn holds(&self, process: u32, offset: &OffsetMap) -> bool {
+    /// Whether an offset record of a process, or of any, with this offset is, or is decided to become, visible.
+    pub(crate) fn holds(&self, process: Option<u32>, offset: &OffsetMap) -> bool {
         let Some(offsets) = self.partitions.get(OFFSETS) else { return false };
         offsets.log.iter().any(|entry| {
-            let same = entry.by == Some(process) && entry.payload == Payload::Offset(Some(offset.clone()));
+            let by = process.is_none() || entry.by == process;
+            let same = by && entry.payload == Payload::Offset(Some(offset.clone()));
             same && self.decided(entry)
         })
     }

@@ -16,6 +16,7 @@ use engine::{
     error::TaskError,
     keeper::{Keeper, Resumed},
     lane::Lane,
+    metrics::ConnectorMetrics,
     plugin::Control,
     port::StoredOffset,
     rules::Rules,
@@ -102,6 +103,7 @@ pub(crate) struct Process<R> {
     next_job: u64,
     core_due: Option<Micros>,
     budget: Budget,
+    metrics: Arc<ConnectorMetrics>,
     pub(crate) snapshotting: bool,
     /// Events held back while the process is stopped.
     pub(crate) frozen: Option<Vec<Event>>,
@@ -138,6 +140,9 @@ impl<R: Rules> Process<R> {
         let partition = [("server".to_owned(), "sim".into())].into_iter().collect();
         let (settled_to, settled) = mpsc::channel(IN_FLIGHT_MAX * 2);
         let mut client = Client::new(id, setup.boundary.is_some(), world.net.now);
+        if setup.boundary.is_some() {
+            world.net.calls.push("take over");
+        }
         client.take_over(world.net, world.unfenced && setup.boundary.is_some());
         Self {
             id,
@@ -160,6 +165,7 @@ impl<R: Rules> Process<R> {
             next_job: 0,
             core_due: None,
             budget: Budget::new(setup.memory),
+            metrics: Arc::default(),
             snapshotting: false,
             frozen: None,
             was_frozen: false,
@@ -248,6 +254,7 @@ impl<R: Rules> Process<R> {
             Wake::Timeout(id) => self.client.timeout(world.net, id),
             Wake::Write(number) => {
                 let Some(job) = self.jobs.get(&number).cloned() else { return };
+                world.net.calls.push("save");
                 match self.write(&job) {
                     Ok(()) => {
                         let delay = world.net.rng.range(100, 3 * MS);
@@ -325,7 +332,10 @@ impl<R: Rules> Process<R> {
     fn said(&mut self, world: &mut World<'_>, said: Said) {
         world.net.trace(|| format!("process {} hears {said:?}", self.id));
         match said {
-            Said::Session(purpose) => self.client.read(world.net, purpose),
+            Said::Session(purpose) => {
+                world.net.calls.push("read");
+                self.client.read(world.net, purpose);
+            }
             Said::Refused(Purpose::Recover(seq), error) => {
                 self.input(world, Input::Recovered { seq, result: Err(error) });
             }
@@ -373,7 +383,7 @@ impl<R: Rules> Process<R> {
             None => StartPlan::Idle,
         };
         self.snapshotting = matches!(plan, StartPlan::Snapshot { .. });
-        let feed = Feed::new(self.budget.clone());
+        let feed = Feed::new(reader.limits(), self.budget.clone());
         self.reader = Some(Box::pin(read(reader, plan, feed.sender, unpublished)));
         self.feed = Some(Ends { batches: feed.batches, reads: feed.reads, reading: feed.reading });
         let settings = CoreSettings {
@@ -468,12 +478,22 @@ impl<R: Rules> Process<R> {
             }
             Action::Commit { seq, position } => {
                 world.oracle.commit(position, &lock(world.database), world.net);
+                world.net.calls.push("commit");
                 self.client.commit(world.net, seq, position.to_offset());
             }
-            Action::Recover { seq } => self.client.renew(world.net, seq),
-            Action::Abort => self.client.abort(world.net),
+            Action::Recover { seq } => {
+                world.net.calls.push("renew");
+                self.client.renew(world.net, seq);
+            }
+            Action::Abort => {
+                world.net.calls.push("abort");
+                self.client.abort(world.net);
+            }
             Action::Store { seq, position, at } => self.begin(world, Job::Save(seq, position.to_offset(), at)),
-            Action::Publish { seq, position } => self.client.publish(world.net, seq, position.to_offset()),
+            Action::Publish { seq, position } => {
+                world.net.calls.push("publish");
+                self.client.publish(world.net, seq, position.to_offset());
+            }
             Action::Confirm(position) => {
                 world.oracle.confirmed(self.id, position, self.disk.durable().as_ref(), world.broker);
             }
@@ -488,7 +508,10 @@ impl<R: Rules> Process<R> {
         // At-least-once takes whatever is there.
         while self.setup.boundary.is_none() || self.admitted >= Some(self.lane.next()) {
             let Some((seq, (records, permit, slot))) = self.lane.pop() else { return };
-            let ack = Ack::new(seq, self.settled_to.clone(), permit, slot).of(records.len() as u64);
+            if !records.is_empty() {
+                world.net.calls.push("produce");
+            }
+            let ack = Ack::new(seq, self.settled_to.clone(), permit, slot).of(records.len() as u64, &self.metrics);
             self.client.produce(world.net, records, ack);
         }
     }

@@ -1,6 +1,10 @@
 //! Lists of documents per connector: the schema history as it stands in Kafka, and the connector's last
 //! known configuration. Caches: Kafka holds the original.
 
+use engine::{
+    error::TaskError,
+    port::{HistoryCache, HistoryDocument},
+};
 use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
 
 use crate::{
@@ -8,15 +12,6 @@ use crate::{
     error::StoreError,
     frame,
 };
-
-/// A document and where its original stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// Offset of the original's record in its topic partition.
-    pub at: i64,
-    /// The text.
-    pub text: String,
-}
 
 /// `<owner> 00 <offset, big-endian with the sign flipped>`: in order within an owner, and no owner is a prefix
 /// of another one's keys (names hold no zero byte; one that did would be cut off by the length check).
@@ -37,12 +32,8 @@ fn offset_of(key: &[u8], prefix: &[u8]) -> Option<i64> {
     Some((u64::from_be_bytes(rest) ^ (1 << 63)) as i64)
 }
 
-impl Store {
-    /// The cached history of `owner` (a connector), in order.
-    ///
-    /// # Errors
-    /// Something stored cannot be read.
-    pub fn history(&self, owner: &str) -> Result<Vec<Document>, StoreError> {
+impl HistoryCache for Store {
+    fn load(&self, owner: &str) -> Result<Vec<HistoryDocument>, TaskError> {
         let doing = format!("reading the schema history of {owner}");
         let prefix = prefix(owner);
         let mut read = ReadOptions::default();
@@ -57,27 +48,21 @@ impl Store {
             let Some(at) = offset_of(&key, &prefix) else { continue };
             let text = std::str::from_utf8(self.unframe(&value, &doing)?)
                 .map_err(|e| StoreError::corrupt(self.dir().display(), &doing, &e.to_string()))?;
-            out.push(Document { at, text: text.to_owned() });
+            out.push(HistoryDocument { at, text: text.to_owned() });
         }
         Ok(out)
     }
 
-    /// Adds documents to the cached history of `owner`; one at the same offset is replaced. Not synced: what a
-    /// crash takes away is read from Kafka again.
-    ///
-    /// # Errors
-    /// The disk is full or broken; nothing was changed.
-    pub fn append_history(&self, owner: &str, documents: &[Document]) -> Result<(), StoreError> {
+    /// One at the same offset is replaced. Not synced: what a crash takes away is read from Kafka again.
+    fn append(&self, owner: &str, documents: &[HistoryDocument]) -> Result<(), TaskError> {
         let mut batch = WriteBatch::default();
         self.put_documents(&mut batch, owner, documents)?;
-        self.db.write(batch).map_err(|e| self.failed(&format!("keeping the schema history of {owner}"), &e))
+        let doing = format!("keeping the schema history of {owner}");
+        Ok(self.db.write(batch).map_err(|e| self.failed(&doing, &e))?)
     }
 
-    /// Puts `documents` in the place of whatever is cached for `owner`, at once and synced.
-    ///
-    /// # Errors
-    /// The disk is full or broken; nothing was changed.
-    pub fn replace_history(&self, owner: &str, documents: &[Document]) -> Result<(), StoreError> {
+    /// At once and synced.
+    fn replace(&self, owner: &str, documents: &[HistoryDocument]) -> Result<(), TaskError> {
         let mut batch = WriteBatch::default();
         let prefix = prefix(owner);
         let mut end = prefix.clone();
@@ -85,10 +70,17 @@ impl Store {
         end.push(1);
         batch.delete_range_cf(self.family(HISTORY)?, prefix, end);
         self.put_documents(&mut batch, owner, documents)?;
-        self.write_synced(batch, &format!("keeping the schema history of {owner}"))
+        Ok(self.write_synced(batch, &format!("keeping the schema history of {owner}"))?)
     }
+}
 
-    fn put_documents(&self, batch: &mut WriteBatch, owner: &str, documents: &[Document]) -> Result<(), StoreError> {
+impl Store {
+    fn put_documents(
+        &self,
+        batch: &mut WriteBatch,
+        owner: &str,
+        documents: &[HistoryDocument],
+    ) -> Result<(), StoreError> {
         let family = self.family(HISTORY)?;
         for document in documents {
             batch.put_cf(family, key(owner, document.at), frame::seal(document.text.as_bytes()));
@@ -130,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn document(at: i64) -> Document {
-        Document { at, text: format!("{{\"ddl\":\"{at}\"}}") }
+    fn document(at: i64) -> HistoryDocument {
+        HistoryDocument { at, text: format!("{{\"ddl\":\"{at}\"}}") }
     }
 
     #[test]
@@ -141,20 +133,20 @@ mod tests {
         let store = open();
         let put = |owner: &str, at: &[i64]| {
             let documents: Vec<_> = at.iter().map(|at| document(*at)).collect();
-            store.append_history(owner, &documents).unwrap_or_else(|e| panic!("{e}"));
+            store.append(owner, &documents).unwrap_or_else(|e| panic!("{e}"));
         };
         put("a", &[300, 2, 256]);
         put("ab", &[1]);
         put("a", &[2, 70_000]);
         let at = |store: &Store, owner: &str| -> Vec<i64> {
-            store.history(owner).unwrap_or_else(|e| panic!("{e}")).iter().map(|d| d.at).collect()
+            store.load(owner).unwrap_or_else(|e| panic!("{e}")).iter().map(|d| d.at).collect()
         };
         assert_eq!((at(&store, "a"), at(&store, "ab"), at(&store, "b")), (vec![2, 256, 300, 70_000], vec![1], vec![]));
-        store.replace_history("a", &[document(5)]).unwrap_or_else(|e| panic!("{e}"));
+        store.replace("a", &[document(5)]).unwrap_or_else(|e| panic!("{e}"));
         drop(store);
         let store = open();
         assert_eq!((at(&store, "a"), at(&store, "ab")), (vec![5], vec![1]));
-        assert_eq!(store.history("a").ok().and_then(|d| d.into_iter().next()), Some(document(5)));
+        assert_eq!(store.load("a").ok().and_then(|d| d.into_iter().next()), Some(document(5)));
     }
 
     #[test]

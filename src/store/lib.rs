@@ -16,5 +16,4 @@ mod lock;
 
 pub use consumers::Batch;
 pub use database::{Limits, Store};
-pub use documents::Document;
 pub use error::{StoreError, StoreErrorKind};

@@ -1,7 +1,6 @@
 //! `kill -9` under load: inside the snapshot of a large table, and with batches that are not delivered yet.
 
 use std::{
-    collections::BTreeMap,
     fmt::Write as _,
     path::Path,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -18,6 +17,7 @@ use crate::{
     invariants::{self, Change, History},
     load::{self, Load},
     mysql::sql,
+    run::{self, last_number},
     servers::Servers,
     topics,
 };
@@ -48,11 +48,6 @@ fn stored(dir: &Path) -> Option<Value> {
     saved.map(|saved| Value::Object(saved.offset))
 }
 
-/// The last transaction number of the only source in a GTID set.
-fn last_number(gtids: &str) -> Option<u64> {
-    gtids.rsplit(['-', ':']).next().and_then(|number| number.parse().ok())
-}
-
 fn life(dir: &Path) -> Life {
     let offset = stored(dir).filter(|offset| offset.get("snapshot").is_none());
     let done = offset.and_then(|offset| last_number(offset["gtids"].as_str()?));
@@ -60,16 +55,7 @@ fn life(dir: &Path) -> Life {
 }
 
 fn connector(servers: &Servers) -> Value {
-    let config = json!({
-        "connector.class": "io.debezium.connector.mysql.MySqlConnector", "tasks.max": "1",
-        "database.hostname": "127.0.0.1", "database.port": servers.port("mysql8").to_string(),
-        "database.user": "cdc", "database.password": "cdc", "database.server.id": "184099",
-        "topic.prefix": NAME, "database.include.list": DB,
-        "schema.history.internal.kafka.bootstrap.servers": servers.bootstrap(),
-        "schema.history.internal.kafka.topic": "crash-history", "retriable.restart.connector.wait.ms": "500",
-        "topic.creation.default.partitions": "1", "topic.creation.default.replication.factor": "1",
-    });
-    json!({ "name": NAME, "config": config })
+    run::connector(servers, NAME, 184_099, &json!({ "retriable.restart.connector.wait.ms": "500" }))
 }
 
 /// A table of two million rows: `id`, 0 and `row-<id>`.
@@ -128,11 +114,7 @@ fn killed_again_and_again_nothing_is_lost() {
         daemon.restart();
     }
     // Only a stored position after the snapshot makes what follows a life in the stream.
-    wait_for(&daemon, "in the stream", || {
-        let (_, offsets) = daemon.get("/connectors/crash/offsets").unwrap_or_default();
-        let offset = &offsets["offsets"][0]["offset"];
-        offset.is_object() && offset.get("snapshot").is_none()
-    });
+    run::wait_streaming(&daemon, NAME);
     let mut advanced = 0;
     for kill in 0..KILLS_IN_STREAM {
         // The first kills come at once, while the backlog is worked off; later ones let it go on for a while.
@@ -197,7 +179,11 @@ fn check_load(servers: &Servers, written: &load::Written, lives: &[Life]) -> usi
         let summary = invariants::check(history, &observed, kills, true);
         let summary = summary.unwrap_or_else(|violation| panic!("{topic}: {violation:?}"));
         assert!(summary.changes > 1000, "{topic}: {summary:?}");
-        assert_eq!(invariants::final_state(&observed), in_database(servers, table), "{topic}: the final state");
+        assert_eq!(
+            invariants::final_state(&observed),
+            load::in_database(servers.info("mysql8"), DB, table),
+            "{topic}: the final state"
+        );
         repeated += summary.repeats;
         for record in &records {
             let Some(value) = &record.value else { continue };
@@ -225,17 +211,6 @@ fn life_of<'l>(run: &str, lives: &'l [Life]) -> &'l Life {
     let digits: String = run.chars().filter(char::is_ascii_hexdigit).take(12).collect();
     let at = u128::from_str_radix(&digits, 16).expect("a time-ordered UUID");
     lives.iter().rev().find(|life| life.began_ms <= at).expect("a run began after the daemon")
-}
-
-fn in_database(servers: &Servers, table: &str) -> BTreeMap<String, String> {
-    let rows = sql(servers.info("mysql8"), &format!("SELECT id, v, body FROM {DB}.{table}"));
-    let rows = rows.lines().map(|line| {
-        let mut fields = line.split('\t');
-        let id = fields.next().and_then(|id| id.parse().ok()).expect("id");
-        let v = fields.next().and_then(|v| v.parse().ok()).expect("v");
-        (load::key(id), load::row(id, v, fields.next().expect("body")))
-    });
-    rows.collect()
 }
 
 /// Every row of the large table is in its topic, as it is in the table.

@@ -11,9 +11,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::servers::afterimage;
+use crate::{
+    secrets::{self, May},
+    servers::afterimage,
+};
 
-/// A running daemon; killed when dropped.
+/// A running daemon; killed when dropped. Everything it says is looked through for what is planted: each answer of its
+/// ports when it comes, its log and its state folder at the end.
 pub struct Daemon {
     child: Child,
     rest: u16,
@@ -94,9 +98,29 @@ impl Daemon {
         self.child.id()
     }
 
+    /// The port of its REST API.
+    pub fn rest_port(&self) -> u16 {
+        self.rest
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// Sends a request that nobody waits for an answer of: the daemon may be gone before.
+    pub fn ask(&self, method: &str, path: &str) {
+        self.exchange(method, path, None);
+    }
+
+    /// `kill -9` from beside other uses of the daemon; [`Self::reap`] comes after it.
+    pub fn kill_now(&self) {
+        Command::new("kill").args(["-9", &self.child.id().to_string()]).status().expect("kill");
+    }
+
+    /// Takes the exit of a killed daemon.
+    pub fn reap(&mut self) {
         self.child.wait().expect("wait");
     }
 
@@ -115,12 +139,23 @@ impl Daemon {
 
     /// A GET of the REST API; `None` when nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, Value)> {
-        request(self.rest, "GET", path, None)
+        let (code, text) = self.exchange("GET", path, None)?;
+        Some((code, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
+    /// An exchange with the REST API whose answer shows nothing but what its path is there for.
+    fn exchange(&self, method: &str, path: &str, body: Option<String>) -> Option<(u16, String)> {
+        let (code, text) = exchange(self.rest, method, path, body)?;
+        let may = if code < 300 && shows_configurations(path) { May::Password } else { May::Nothing };
+        secrets::check(&format!("the answer {code} to {method} {path}"), may, text.as_bytes());
+        Some((code, text))
     }
 
     /// A GET of the admin port, as text.
     pub fn admin(&self, path: &str) -> Option<(u16, String)> {
-        exchange(self.admin, "GET", path, None)
+        let (code, text) = exchange(self.admin, "GET", path, None)?;
+        secrets::check(&format!("the answer {code} to {path} of the admin port"), May::Nothing, text.as_bytes());
+        Some((code, text))
     }
 
     /// A metric of the admin port: the sum over its series.
@@ -140,12 +175,13 @@ impl Daemon {
 
     /// Another request of the REST API.
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        request(self.rest, method, path, body).unwrap_or_else(|| panic!("{method} {path}: no answer\n{}", self.log()))
+        let (code, text) = self.send_text(method, path, body.map(Value::to_string));
+        (code, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
     /// The same with a body that need not be JSON; gives the answer's text.
-    pub fn send_text(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let answer = exchange(self.rest, method, path, Some(body.to_owned()));
+    pub fn send_text(&self, method: &str, path: &str, body: Option<String>) -> (u16, String) {
+        let answer = self.exchange(method, path, body);
         answer.unwrap_or_else(|| panic!("{method} {path}: no answer\n{}", self.log()))
     }
 
@@ -189,13 +225,29 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            secrets::check("the daemon's log", May::Nothing, self.log().as_bytes());
+            secrets::check_files("the state folder", May::Schemas, &self.dir.join("state"));
+        }
+    }
+}
+
+/// Whether the path is one of those that show a connector's configuration.
+fn shows_configurations(path: &str) -> bool {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match parts[..] {
+        ["connectors"] => query.is_empty() || query.contains("expand=info"),
+        ["connectors", _] => true,
+        ["connectors", _, last] => matches!(last, "config" | "tasks" | "tasks-config"),
+        _ => false,
     }
 }
 
 fn spawn(dir: &Path) -> Child {
     let log = File::options().create(true).append(true).open(dir.join("daemon.log")).expect("the daemon's log");
     Command::new(afterimage())
-        .arg("connect")
+        .args(["connect", "--log-level", "trace"])
         .arg(dir.join("worker.properties"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the log"))

@@ -13,7 +13,7 @@ use engine::{
     batch::{Ack, Settled},
     budget::Permit,
     error::TaskError,
-    port::{OffsetTopic, SchemaHistoryOpener, Sink},
+    port::{HistoryCache, OffsetTopic, SchemaHistoryOpener, Sink},
 };
 use kafka::{
     client::{JavaSettings, connector_client},
@@ -450,7 +450,7 @@ async fn schema_history_is_made_appended_and_read() {
         ("schema.history.internal.kafka.topic", "live-history"),
         ("schema.history.internal.kafka.bootstrap.servers", broker().bootstrap()),
     ]);
-    let history = KafkaHistories.open("c", &config).expect("open");
+    let history = KafkaHistories::default().open("c", &config).expect("open");
     assert_eq!(history.read().await, Ok(None));
     history.ensure().await.expect("made");
     history.ensure().await.expect("there");
@@ -467,6 +467,59 @@ async fn schema_history_is_made_appended_and_read() {
         [("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")]
     {
         assert_eq!(configs.get(key).map(String::as_str), Some(value), "{key}");
+    }
+}
+
+/// The copy of a schema history saves reading, and never decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn schema_history_is_copied_and_kafka_is_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(store::Store::open(folder.path(), store::Limits::default()).expect("a store"));
+    let config = map(&[
+        ("topic.prefix", "copied"),
+        ("schema.history.internal.kafka.topic", "copied-history"),
+        ("schema.history.internal.kafka.bootstrap.servers", broker().bootstrap()),
+    ]);
+    let open = || KafkaHistories::cached(store.clone()).open("c", &config).expect("open");
+    let copy = || HistoryCache::load(&*store, "c copied-history").expect("a copy");
+    let text = |numbers: std::ops::Range<u32>| numbers.map(|n| format!("document {n}")).collect::<Vec<_>>();
+    let append = async |numbers: std::ops::Range<u32>| {
+        let history = open();
+        history.ensure().await.expect("made");
+        for document in text(numbers) {
+            history.append(&document).await.expect("appended");
+        }
+    };
+    append(0..5).await;
+    assert_eq!(open().read().await, Ok(Some(text(0..5))));
+    assert_eq!(copy().len(), 5);
+
+    // What is in the copy is not read again; what is not, is.
+    let mut changed = copy();
+    changed[2].text = "from the copy".to_owned();
+    HistoryCache::replace(&*store, "c copied-history", &changed).expect("replaced");
+    append(5..8).await;
+    let mut expected = text(0..8);
+    expected[2] = "from the copy".to_owned();
+    assert_eq!(open().read().await, Ok(Some(expected)));
+    assert_eq!(copy().len(), 8);
+    assert_eq!(open().read().await.map(|read| read.map(|documents| documents.len())), Ok(Some(8)));
+
+    // Another topic of the name, shorter or longer: the copy is dropped.
+    for numbers in [100..103, 200..220] {
+        let deleted = tokio::task::spawn_blocking(|| {
+            let cluster = cluster(broker().bootstrap());
+            assert!(cluster.delete("copied-history").expect("deleted"));
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while cluster.partitions("copied-history").expect("an answer").is_some() {
+                assert!(Instant::now() < deadline, "the topic is there still");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        deleted.await.expect("deleted");
+        append(numbers.clone()).await;
+        assert_eq!(open().read().await, Ok(Some(text(numbers.clone()))));
+        assert_eq!(copy().len(), numbers.len());
     }
 }
 

@@ -6,14 +6,16 @@ use std::{collections::BTreeMap, process::Command};
 /// Crate, and those of ours it may use. In layer order, like the workspace's members.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("tls", &[]),
     ("mysql-protocol", &[]),
     ("mysql-ddl", &[]),
     ("record", &["model"]),
     ("engine", &["model", "record"]),
-    ("mysql", &["engine", "model", "mysql-ddl", "mysql-protocol", "record"]),
-    ("kafka", &["engine", "model", "record"]),
+    ("sim", &["engine", "model"]),
+    ("mysql", &["engine", "model", "mysql-ddl", "mysql-protocol", "record", "tls"]),
+    ("kafka", &["engine", "model", "record", "tls"]),
     ("store", &["engine", "model"]),
-    ("connect", &["engine", "kafka", "model", "record", "store"]),
+    ("connect", &["engine", "kafka", "model", "record", "store", "tls"]),
     ("pipelines", &["kafka", "model", "record", "store"]),
     (
         "cli",
@@ -36,10 +38,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that must stay free of C++, sockets and runtimes, and what they must not reach by any path.
 const FREE_OF: &[(&str, &[&str])] = &[
     ("model", &["tokio", "rdkafka", "rocksdb"]),
+    ("tls", &["tokio", "rdkafka", "rocksdb"]),
     ("mysql-protocol", &["tokio", "rdkafka", "rocksdb", "tracing"]),
     ("mysql-ddl", &["tokio", "rdkafka", "rocksdb", "tracing"]),
     ("record", &["tokio", "rdkafka", "rocksdb"]),
     ("engine", &["rdkafka", "rocksdb", "mysql_async"]),
+    ("sim", &["rdkafka", "rocksdb", "mysql_async"]),
+    ("afterimage", &["sim"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

@@ -4,10 +4,15 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Mutex, OnceLock},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use serde_json::Value;
+
+use crate::{
+    mysql::sql,
+    secrets::{PASSWORD, USER},
+};
 
 /// Running servers; they stop when this is dropped, and when the test process ends in any way.
 pub struct Servers {
@@ -38,13 +43,31 @@ impl Servers {
         stdout.read_line(&mut line).expect("the launcher's answer");
         assert!(!line.is_empty(), "the servers {names:?} did not start; the launcher's messages are above");
         let info = serde_json::from_str(&line).expect("the launcher prints JSON");
-        Servers { info, dir, child, pipe: Mutex::new((stdin, stdout)) }
+        let servers = Servers { info, dir, child, pipe: Mutex::new((stdin, stdout)) };
+        let kinds = servers.info.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("mysql"));
+        for (_, mysql) in kinds {
+            sql(
+                mysql,
+                &format!(
+                    "SET sql_log_bin=0; CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO {USER}@'%'"
+                ),
+            );
+        }
+        servers
     }
 
     /// MySQL 8 and Kafka, shared by the tests of this process; each uses databases and topics of its own.
     pub fn shared() -> &'static Servers {
         static SHARED: OnceLock<Servers> = OnceLock::new();
         SHARED.get_or_init(|| Servers::start(&["mysql8", "kafka"], &[]))
+    }
+
+    /// Servers that are paused, stopped and killed: a test has them for itself and leaves them running.
+    pub fn disturbed() -> MutexGuard<'static, Servers> {
+        static DISTURBED: OnceLock<Mutex<Servers>> = OnceLock::new();
+        let servers = DISTURBED.get_or_init(|| Mutex::new(Servers::start(&["mysql8", "kafka"], &[])));
+        // A test that failed may have left one of them down; the next one shows it.
+        servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the launcher says about a server.

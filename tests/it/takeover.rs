@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     daemon::{Daemon, request},
     mysql::sql,
+    secrets::{PASSWORD, USER},
     servers::Servers,
     topics,
 };
@@ -146,7 +147,7 @@ fn a_connector_moves_from_debezium_to_us_and_back() {
     let body = json!({"name": NAME, "config": {
         "connector.class": "io.debezium.connector.mysql.MySqlConnector", "tasks.max": "1",
         "database.hostname": mysql["host"], "database.port": scene.servers.port("mysql8").to_string(),
-        "database.user": "cdc", "database.password": "cdc", "database.server.id": "5601", "topic.prefix": "takeover",
+        "database.user": USER, "database.password": PASSWORD, "database.server.id": "5601", "topic.prefix": "takeover",
         "table.include.list": "takeover.items", "poll.interval.ms": "20",
         "schema.history.internal.kafka.bootstrap.servers": scene.servers.bootstrap(),
         "schema.history.internal.kafka.topic": "takeover-history",

@@ -121,3 +121,13 @@ pub fn scan(bootstrap: &str, topic: &str, mut each: impl FnMut(&BorrowedMessage<
         }
     }
 }
+
+/// Creates a topic of one partition.
+pub fn create(bootstrap: &str, topic: &str) {
+    let admin: rdkafka::admin::AdminClient<rdkafka::client::DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("an admin client");
+    let new = rdkafka::admin::NewTopic::new(topic, 1, rdkafka::admin::TopicReplication::Fixed(1));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let results = runtime.block_on(admin.create_topics([&new], &rdkafka::admin::AdminOptions::new()));
+    assert!(results.expect("an answer").iter().all(Result::is_ok), "{topic} is not created");
+}

@@ -116,8 +116,7 @@ fn connect(out: &mut Families, connector: &str, m: &ConnectorMetrics) {
     let name = |attribute: &str| format!("kafka_connect_source_task_source_record_{attribute}");
     out.add(Counter, &name("poll_total"), &labels, number(m.records_produced.get()));
     out.add(Counter, &name("write_total"), &labels, number(m.records_delivered.get()));
-    let active = m.records_produced.get() - m.records_delivered.get();
-    out.add(Gauge, &name("active_count"), &labels, number(active.max(0)));
+    out.add(Gauge, &name("active_count"), &labels, number(m.records_active.get()));
     out.add(Counter, "kafka_connect_task_error_total_record_errors", &labels, number(m.erroneous.get()));
 }
 

@@ -90,6 +90,11 @@ impl<'a> Values<'a> {
         self.config.get(name).map(String::as_str)
     }
 
+    /// Whether a value is set that is not blank.
+    pub fn text_given(&self, name: &str) -> bool {
+        self.given(name).is_some_and(|text| !text.trim().is_empty())
+    }
+
     /// The value that is set, or the default.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.given(name).or_else(|| self.def.option(name).and_then(|option| option.default))

@@ -202,8 +202,8 @@ impl<P: Position, R: Rules> Core<P, R> {
                 transactional.recovering = Some(mark);
                 out.push(Action::Recover { seq });
             }
-            Err(CommitError::Fenced(cause)) => self.spoil(now, fenced(&cause), out),
-            Err(CommitError::Aborted(error)) => self.spoil(now, error, out),
+            Err(CommitError::Fenced(cause)) => self.undelivered(now, fenced(&cause), out),
+            Err(CommitError::Aborted(error)) => self.undelivered(now, error, out),
         }
     }
 
@@ -227,9 +227,9 @@ impl<P: Position, R: Rules> Core<P, R> {
             Ok(_) => {
                 let text = "the answer to a commit was lost, and Kafka does not hold the transaction; the task is restarted \
                             from the committed offset";
-                self.spoil(now, TaskError::transient(text), out);
+                self.undelivered(now, TaskError::transient(text), out);
             }
-            Err(error) => self.spoil(now, error, out),
+            Err(error) => self.undelivered(now, error, out),
         }
     }
 }

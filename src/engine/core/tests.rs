@@ -137,6 +137,39 @@ fn an_undelivered_batch_ends_the_task_and_is_never_stored() {
 }
 
 #[test]
+fn what_a_failed_source_leaves_in_flight_is_delivered_and_stored() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    rig.read(1);
+    let error = TaskError::transient("the server went away");
+    assert_eq!(rig.step(0, Input::SourceEnded(Err(error.clone()))), []);
+    assert_eq!(rig.delivered(0), [store(0)]);
+    assert_eq!(rig.step(1, Input::Stored { seq: Seq(0), result: Ok(()) }), []);
+    assert_eq!(rig.delivered(1), [store(1)]);
+    let out = rig.step(1, Input::Stored { seq: Seq(1), result: Ok(()) });
+    assert_eq!(out, [Action::Exit(Err(error.clone()))]);
+    // Kafka is away as well: it is not waited for longer than a few seconds.
+    let mut rig = Rig::new();
+    rig.read(0);
+    assert_eq!(rig.step(0, Input::SourceEnded(Err(error.clone()))), []);
+    assert_eq!(rig.step(4_000, Input::Tick), []);
+    assert_eq!(rig.step(1_000, Input::Tick), [Action::Exit(Err(error))]);
+}
+
+#[test]
+fn a_store_that_fails_is_not_tried_again() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    rig.read(1);
+    assert_eq!(rig.delivered(0), [store(0)]);
+    let error = TaskError::definite("the disk is full");
+    let out = rig.step(1, Input::Stored { seq: Seq(0), result: Err(error.clone()) });
+    assert_eq!(out, [Action::StopReading]);
+    assert_eq!(rig.delivered(1), []);
+    assert_eq!(rig.step(0, Input::SourceEnded(Ok(()))), [Action::Exit(Err(error))]);
+}
+
+#[test]
 fn a_gap_between_batches_is_a_definite_failure() {
     let mut rig = Rig::new();
     rig.read(0);
@@ -153,16 +186,6 @@ fn pausing_holds_the_reader_and_stores_at_once() {
     assert_eq!(rig.delivered(0), [store(0)]);
     assert_eq!(rig.step(1, Input::Stored { seq: Seq(0), result: Ok(()) }), [publish(0)]);
     assert_eq!(rig.step(1, Input::Control(Control::Run)), [Action::Reading(true)]);
-}
-
-#[test]
-fn a_refused_store_is_not_repeated() {
-    let mut rig = Rig::new();
-    rig.read(0);
-    assert_eq!(rig.delivered(0), [store(0)]);
-    let error = TaskError::definite("the disk is full");
-    assert_eq!(rig.step(1, Input::Stored { seq: Seq(0), result: Err(error.clone()) }), [Action::StopReading]);
-    assert_eq!(rig.step(1, Input::SourceEnded(Ok(()))), [Action::Exit(Err(error))]);
 }
 
 #[test]

@@ -79,9 +79,18 @@ impl<'a> Cursor<'a> {
         self.tokens.last().map_or(0, |token| token.end)
     }
 
+    /// A token in messages. Literals are not quoted there: they may be data.
+    fn shown(&self, token: &Token) -> String {
+        match token.kind {
+            Kind::Str => "a string".to_owned(),
+            Kind::Number | Kind::Hex | Kind::Bit => "a number".to_owned(),
+            Kind::Word | Kind::Quoted | Kind::Symbol(_) => format!("'{}'", shortened(self.text(token))),
+        }
+    }
+
     pub(crate) fn unexpected(&self) -> String {
         match self.peek() {
-            Some(token) => format!("unexpected '{}'", shortened(self.text(token))),
+            Some(token) => format!("unexpected {}", self.shown(token)),
             None => "the statement ends too early".to_owned(),
         }
     }
@@ -93,8 +102,8 @@ impl<'a> Cursor<'a> {
     /// Notes that what is under the cursor may touch columns and is not understood. The first doubt stays.
     pub(crate) fn doubt_here(&mut self, what: &str) {
         if self.doubt.is_none() {
-            let found = self.peek().map_or("the end", |token| self.text(token));
-            self.doubt = Some(format!("{what} '{}' at byte {}", shortened(found), self.offset()));
+            let found = self.peek().map_or_else(|| "the end".to_owned(), |token| self.shown(token));
+            self.doubt = Some(format!("{what} {found} at byte {}", self.offset()));
         }
     }
 

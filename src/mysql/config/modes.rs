@@ -6,7 +6,7 @@ macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $text:literal,)* })*) => { $(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$case_doc])* $case,)* }
+        pub(crate) enum $name { $($(#[$case_doc])* $case,)* }
 
         impl Choice for $name {
             const NAMES: &'static [&'static str] = &[$($text),*];

@@ -14,7 +14,7 @@ const COUNT: usize = GROUPS[0].len() + GROUPS[1].len() + GROUPS[2].len() + GROUP
 static OPTIONS: [ConfigOption; COUNT] = joined();
 
 /// The connector's options.
-pub static DEF: ConfigDef = ConfigDef { options: &OPTIONS, unlisted: unlisted::OPTIONS };
+pub(crate) static DEF: ConfigDef = ConfigDef { options: &OPTIONS, unlisted: unlisted::OPTIONS };
 
 /// The groups one after another; evaluated by the compiler.
 const fn joined() -> [ConfigOption; COUNT] {

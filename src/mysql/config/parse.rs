@@ -7,16 +7,18 @@ use engine::{
     filter::{ColumnFilter, ListFilter, TableFilter},
 };
 use record::{
-    ConversionFailure,
     naming::{NameAdjustment as Adjustment, TopicNaming, TopicRewrite, TopicStrategy},
     regex::Rewrite,
 };
 
 use super::{
-    BUILTIN_DATABASES, ColumnRules, ConnectionConfig, ConversionMode, EventConfig, FailureMode, FieldAdjustment,
+    BUILTIN_DATABASES, ColumnRules, ConnectionConfig, DdlFilter, EventConfig, FailureMode, FieldAdjustment,
     GtidSources, HeartbeatConfig, HistoryConfig, KeyColumns, LimitConfig, MySqlConfig, NameAdjustment, NamingConfig,
     NamingKind, SkippedOperations, SnapshotConfig, Store, StreamingConfig, TlsConfig, ValueConfig, checks, naming_kind,
+    refuse::KEPT,
 };
+
+const DDL_FILTER: &str = "internal.schema.history.internal.ddl.filter";
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -49,15 +51,19 @@ impl MySqlConfig {
             values: value_modes(values)?,
             naming: naming(values)?,
             events: events(values)?,
-            heartbeat: heartbeat(values)?,
+            heartbeat: heartbeat(values, &mut warnings)?,
             history: HistoryConfig {
                 skip_unparseable: values.bool("schema.history.internal.skip.unparseable.ddl")?,
                 captured_tables_only: values.bool("schema.history.internal.store.only.captured.tables.ddl")?,
                 captured_databases_only: values.bool("schema.history.internal.store.only.captured.databases.ddl")?,
-                ddl_filter: text(values, "internal.schema.history.internal.ddl.filter"),
+                ddl_filter: match values.text(DDL_FILTER) {
+                    None => DdlFilter::default(),
+                    Some(text) => DdlFilter::parse(text).map_err(|problem| ConfigError::new(DDL_FILTER, problem))?,
+                },
             },
             limits: limits(values)?,
             warnings,
+            without_effect: KEPT.iter().filter(|(name, _)| values.text_given(name)).copied().collect(),
         };
         Ok(config)
     }
@@ -89,14 +95,6 @@ fn connection(values: &Values<'_>) -> Result<ConnectionConfig> {
         query_timeout: values.millis_if_set("database.query.timeout.ms")?,
         validation_timeout: values.millis("connection.validation.timeout.ms")?,
         initial_statements: statements(values.get("database.initial.statements").unwrap_or_default()),
-        time_zone: [
-            "driver.connectionTimeZone",
-            "driver.serverTimezone",
-            "database.connectionTimeZone",
-            "database.serverTimezone",
-        ]
-        .iter()
-        .find_map(|name| text(values, name)),
     })
 }
 
@@ -163,11 +161,9 @@ fn snapshot(values: &Values<'_>, warnings: &mut Vec<String>) -> Result<SnapshotC
         lock_timeout: values.millis("snapshot.lock.timeout.ms")?,
         delay: values.millis("snapshot.delay.ms")?,
         streaming_delay: values.millis("streaming.delay.ms")?,
-        fetch_size: above_zero(values, "snapshot.fetch.size")?,
         include: values.regex_list("snapshot.include.collection.list")?,
         overrides,
         order: values.choice("snapshot.tables.order.by.row.count")?,
-        min_rows_to_stream: values.count("min.row.count.to.stream.results")?,
     })
 }
 
@@ -213,11 +209,6 @@ fn value_modes(values: &Values<'_>) -> Result<ValueConfig> {
         binary: values.choice("binary.handling.mode")?,
         adjust_years: values.bool("enable.time.adjuster")?,
         escape_enums: values.bool("afterimage.compat.enum.escape")?,
-        failure: match values.choice("event.converting.failure.handling.mode")? {
-            ConversionMode::Warn => ConversionFailure::Warn,
-            ConversionMode::Skip => ConversionFailure::Skip,
-            ConversionMode::Fail => ConversionFailure::Fail,
-        },
     })
 }
 
@@ -273,34 +264,31 @@ fn events(values: &Values<'_>) -> Result<EventConfig> {
     let skipped = values.list("skipped.operations");
     let skips = |letter: &str| skipped.contains(&letter);
     Ok(EventConfig {
-        tombstones: values.bool("tombstones.on.delete")?,
         skipped: SkippedOperations { create: skips("c"), update: skips("u"), delete: skips("d"), truncate: skips("t") },
-        skip_unchanged: values.bool("skip.messages.without.change")?,
         transaction_metadata: values.bool("provide.transaction.metadata")?,
         include_query: values.bool("include.query")?,
         schema_changes: values.bool("include.schema.changes")?,
         comments: values.bool("include.schema.comments")?,
-        context_headers: values.bool("extended.headers.enabled")?,
     })
 }
 
-fn heartbeat(values: &Values<'_>) -> Result<Option<HeartbeatConfig>> {
+fn heartbeat(values: &Values<'_>, warnings: &mut Vec<String>) -> Result<Option<HeartbeatConfig>> {
     let query = text(values, "heartbeat.action.query");
     let interval: Option<Duration> = values.millis_if_set("heartbeat.interval.ms")?;
+    if query.is_some() && interval.is_none() {
+        warnings
+            .push("heartbeat.action.query is never run: heartbeat.interval.ms is 0, so there are no heartbeats".into());
+    }
     Ok(interval.map(|interval| HeartbeatConfig { interval, query }))
 }
 
 fn limits(values: &Values<'_>) -> Result<LimitConfig> {
-    let retries = values.int("errors.max.retries")?.unwrap_or(-1);
     let most = above_zero(values, "guardrail.collections.max")?;
     let action = values.choice("guardrail.collections.limit.action")?;
     Ok(LimitConfig {
         batch_records: fit(values, "max.batch.size")?,
         queue_records: fit(values, "max.queue.size")?,
         queue_bytes: above_zero(values, "max.queue.size.in.bytes")?,
-        poll_interval: values.millis("poll.interval.ms")?,
-        retries: u32::try_from(retries).ok(),
-        retry_wait: values.millis("retriable.restart.connector.wait.ms")?,
         tables: most.map(|most| (most, action)),
     })
 }

@@ -27,6 +27,62 @@ const AT_DEFAULT: &[(&str, &str)] = &[
     ("schema.history.internal", "the schema history is kept in its Kafka topic"),
 ];
 
+/// Options that are accepted and change nothing here, with the reason why whoever sets them still gets what they are for.
+pub(super) const KEPT: &[(&str, &str)] = &[
+    ("custom.sanitize.pattern", "no value of a configuration is logged"),
+    ("database.connectionTimeZone", "a hint for a driver; snapshots read points in time in UTC"),
+    ("database.jdbc.driver", "no JDBC driver is involved"),
+    ("database.protocol", "no JDBC address is involved"),
+    ("database.server.id.offset", "the log is read by one connection"),
+    ("ddl.parser.type", "there is one parser, and what it does not understand is read from the server"),
+    ("executor.shutdown.timeout.ms", "reading stops at once; the worker's timeout bounds the rest"),
+    ("internal.snapshot.scan.all.columns.force", "structures come from the tables' definitions"),
+    ("memory.management.schemas.class", "Java's memory is not involved"),
+    ("memory.management.tables.class", "Java's memory is not involved"),
+    (
+        "min.row.count.to.stream.results",
+        "rows are taken one by one as the server sends them, whatever the table's size",
+    ),
+    ("openlineage.integration.config.file.path", "used with openlineage.integration.enabled, which is refused"),
+    (
+        "openlineage.integration.dataset.kafka.bootstrap.servers",
+        "used with openlineage.integration.enabled, which is refused",
+    ),
+    ("openlineage.integration.job.description", "used with openlineage.integration.enabled, which is refused"),
+    ("openlineage.integration.job.namespace", "used with openlineage.integration.enabled, which is refused"),
+    ("openlineage.integration.job.owners", "used with openlineage.integration.enabled, which is refused"),
+    ("openlineage.integration.job.tags", "used with openlineage.integration.enabled, which is refused"),
+    ("poll.interval.ms", "records are handed over as soon as no more are there"),
+    ("query.fetch.size", "rows are taken one by one as the server sends them"),
+    ("read.only", "nothing is written to the source"),
+    ("schema.history.internal.kafka.buffer.batch.size", "documents are written one by one"),
+    ("schema.history.internal.kafka.create.timeout.ms", "creation is given its default time"),
+    ("schema.history.internal.name", "the name of the history in logs"),
+    ("snapshot.fetch.size", "rows are taken one by one as the server sends them"),
+    ("snapshot.locking.mode.custom.name", "used with snapshot.locking.mode=custom, which is refused"),
+    (
+        "snapshot.mode.configuration.based.snapshot.data",
+        "used with snapshot.mode=configuration_based, which is refused",
+    ),
+    (
+        "snapshot.mode.configuration.based.snapshot.on.data.error",
+        "used with snapshot.mode=configuration_based, which is refused",
+    ),
+    (
+        "snapshot.mode.configuration.based.snapshot.on.schema.error",
+        "used with snapshot.mode=configuration_based, which is refused",
+    ),
+    (
+        "snapshot.mode.configuration.based.snapshot.schema",
+        "used with snapshot.mode=configuration_based, which is refused",
+    ),
+    ("snapshot.mode.configuration.based.start.stream", "used with snapshot.mode=configuration_based, which is refused"),
+    ("snapshot.mode.custom.name", "used with snapshot.mode=custom, which is refused"),
+    ("snapshot.query.mode.custom.name", "used with snapshot.query.mode=custom, which is refused"),
+    ("statistics.metrics.enabled", "the lag is reported as it is, without its distribution"),
+    ("topic.cache.size", "topic names are kept with their tables"),
+];
+
 /// Options that must not be set, with the reason.
 const UNSET: &[(&str, &str)] = &[
     ("signal.data.collection", "signals are not supported yet"),

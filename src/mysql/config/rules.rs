@@ -11,7 +11,7 @@ use model::TableId;
 
 /// What a rule does to the columns it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ColumnRule {
+pub(crate) enum ColumnRule {
     /// Text and bytes longer than this are cut (`column.truncate.to.N.chars`).
     Truncate(u32),
     /// Text becomes this one (`column.mask.with.N.chars`).
@@ -38,7 +38,7 @@ enum Subject {
 
 /// All rules in the order in which they are tried.
 #[derive(Debug, Clone, Default)]
-pub struct ColumnRules {
+pub(crate) struct ColumnRules {
     rules: Vec<(Subject, RegexList, ColumnRule)>,
 }
 
@@ -74,7 +74,7 @@ impl ColumnRules {
     }
 
     /// The first rule for a column; later ones do not count. `type_name` is the column's type in words, upper case.
-    pub fn rule(&self, table: &TableId, column: &str, type_name: &str) -> Option<&ColumnRule> {
+    pub(crate) fn rule(&self, table: &TableId, column: &str, type_name: &str) -> Option<&ColumnRule> {
         if self.rules.is_empty() {
             return None;
         }
@@ -169,7 +169,7 @@ fn digest_name(jca: &str) -> Option<&'static str> {
 
 /// `message.key.columns`: which columns make the key of which tables.
 #[derive(Debug, Clone, Default)]
-pub struct KeyColumns {
+pub(crate) struct KeyColumns {
     /// One per column named, on `db.table.column`.
     columns: Vec<JavaRegex>,
 }
@@ -200,7 +200,7 @@ impl KeyColumns {
 
     /// The key of a table as indexes of its columns, in the order of the option; `None` when no entry matches, so
     /// that the primary key counts. A column that two entries match is there once.
-    pub fn of<'c>(&self, table: &TableId, names: impl Iterator<Item = &'c str>) -> Option<Vec<usize>> {
+    pub(crate) fn of<'c>(&self, table: &TableId, names: impl Iterator<Item = &'c str>) -> Option<Vec<usize>> {
         if self.columns.is_empty() {
             return None;
         }

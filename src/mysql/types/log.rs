@@ -9,7 +9,7 @@ use crate::{charset::Charset, config::ValueConfig};
 
 /// The table model and the log disagree about a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TypeMismatch {
+pub(crate) enum TypeMismatch {
     /// The type is not supported.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedType),
@@ -29,7 +29,11 @@ pub enum TypeMismatch {
 ///
 /// # Errors
 /// The type is not supported, or the two types do not belong together: the table model is of another time.
-pub fn log_decoder(column: &Column, wire: Wire, modes: &ValueConfig) -> Result<Box<dyn CellDecoder>, TypeMismatch> {
+pub(crate) fn log_decoder(
+    column: &Column,
+    wire: Wire,
+    modes: &ValueConfig,
+) -> Result<Box<dyn CellDecoder>, TypeMismatch> {
     let kind = kind(column)?;
     let unsigned = column.is_unsigned();
     let decoder: Box<dyn CellDecoder> = match (kind, wire) {

@@ -16,7 +16,7 @@ use crate::{charset::Charset, config::ValueConfig};
 ///
 /// # Errors
 /// The type is not supported, or the statement gives values of a type that is not the column's.
-pub fn result_decoder(
+pub(crate) fn result_decoder(
     column: &Column,
     sent: &ColumnDefinition,
     modes: &ValueConfig,
@@ -56,7 +56,7 @@ pub fn result_decoder(
 
 /// A column of a result is not the column of the table that it is named after.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResultMismatch {
+pub(crate) enum ResultMismatch {
     /// The type is not supported.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedType),

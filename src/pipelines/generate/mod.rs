@@ -4,5 +4,4 @@
 
 mod orders;
 
-pub(crate) use orders::connect;
 pub use orders::{Generated, OrdersLoad, orders};

@@ -9,7 +9,7 @@ use std::{
 use mysql_async::{Conn, TxOpts, Value, prelude::Queryable};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use crate::runtime::{Error, Shutdown, settings::MysqlSettings};
+use crate::runtime::{Error, Shutdown, mysql::connect, settings::MysqlSettings};
 
 const TABLES: &str = include_str!("../../../deploy/sql/orders/0001_project_db.sql");
 /// Rows of one insert statement.
@@ -126,13 +126,20 @@ fn id(rng: &mut StdRng) -> String {
 const ORDERS: &str = "INSERT INTO orders (id, customer_id, store_id, payment_method_id, num_products) VALUES ";
 const LINES: &str = "INSERT INTO order_details (id, order_id, product_id, quantity, price) VALUES ";
 
+/// MySQL's code for a key that is taken.
+const DUPLICATE: u16 = 1062;
+
 async fn insert<Q: Queryable>(connection: &mut Q, statement: &str, rows: Vec<Vec<Value>>) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
     let text = format!("{statement}{}", vec!["(?,?,?,?,?)"; rows.len()].join(","));
-    connection.exec_drop(text, rows.into_iter().flatten().collect::<Vec<Value>>()).await?;
-    Ok(())
+    connection.exec_drop(text, rows.into_iter().flatten().collect::<Vec<Value>>()).await.map_err(|error| match error {
+        mysql_async::Error::Server(server) if server.code == DUPLICATE => {
+            Error::Database("rows of this seed are already there: choose another seed, or empty the tables".into())
+        }
+        other => other.into(),
+    })
 }
 
 /// Creates database and tables where absent, inserts the stock, then changes it live. Tells its progress to `out`.
@@ -166,23 +173,6 @@ pub async fn orders(
     }
     connection.disconnect().await?;
     Ok(done)
-}
-
-/// A connection to the database, which is created if absent.
-pub(crate) async fn connect(settings: &MysqlSettings) -> Result<Conn, Error> {
-    let (options, database) = settings.options()?;
-    let place = format!("{}:{}", options.ip_or_hostname(), options.tcp_port());
-    let mut connection = Conn::new(options).await.map_err(|e| match Error::from(e) {
-        Error::Database(text) => Error::Database(format!("connecting to {place}: {text}")),
-        other => other,
-    })?;
-    let quoted = database.replace('`', "``");
-    // Creating needs a privilege that using does not.
-    if connection.query_drop(format!("USE `{quoted}`")).await.is_err() {
-        connection.query_drop(format!("CREATE DATABASE IF NOT EXISTS `{quoted}`")).await?;
-        connection.query_drop(format!("USE `{quoted}`")).await?;
-    }
-    Ok(connection)
 }
 
 fn without_comments(statement: &str) -> String {

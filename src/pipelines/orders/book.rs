@@ -7,12 +7,10 @@
 //! transaction is known to be committed), `ready` (how far `sent` was read from the output topic), `barriers` (while
 //! rebuilding: how far each partition must come again).
 
-use std::time::Duration;
-
 use redis::{Commands, Connection, RedisError, RedisResult, Script, Value};
 
 use super::change::Operation;
-use crate::runtime::{Error, settings::RedisSettings};
+use crate::runtime::{Error, redis::connect, settings::RedisSettings};
 
 const FOLD: &str = include_str!("fold.lua");
 /// Of all bookkeeping keys.
@@ -81,20 +79,10 @@ pub(crate) fn key(name: &str) -> String {
 
 impl Book {
     pub(crate) fn open(settings: &RedisSettings, legacy_keys: bool) -> Result<Self, Error> {
-        let info = settings.connection()?;
-        let mut book_info = info.clone();
-        book_info.redis.db = settings.bookkeeping_db;
-        let (data_db, book_db) = (info.redis.db.to_string(), settings.bookkeeping_db.to_string());
-        let connect = |info| -> Result<Connection, Error> {
-            let connection = redis::Client::open(info)?
-                .get_connection_with_timeout(Duration::from_millis(settings.connect_timeout_ms.max(1)))?;
-            let wait = Duration::from_millis(settings.response_timeout_ms.max(1));
-            connection.set_read_timeout(Some(wait))?;
-            connection.set_write_timeout(Some(wait))?;
-            Ok(connection)
-        };
-        let mut data = connect(info)?;
-        let mut book = connect(book_info)?;
+        let data_db = settings.connection()?.redis.db.to_string();
+        let book_db = settings.bookkeeping_db.to_string();
+        let mut data = connect(settings, None)?;
+        let mut book = connect(settings, Some(settings.bookkeeping_db))?;
         let server: String = redis::cmd("INFO").arg("server").query(&mut book)?;
         let run_id =
             server.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or("unknown").trim().to_owned();

@@ -17,6 +17,16 @@ pub(crate) enum Table {
     Details,
 }
 
+impl Table {
+    /// As the database calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Details => "order_details",
+        }
+    }
+}
+
 /// The operation of the Redis script, with its operands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operation {

@@ -270,8 +270,11 @@ mod tests {
             ("[kafka]\nsecurity_protocol = 'tls'", "kafka.security_protocol"),
             ("[redis]\nurl = 'localhost'", "redis.url"),
             ("[columns.orders]\nnothing = 'int'", "columns.orders"),
+            ("workers = 3\n[kafka", "line 2"),
+            ("[kafka.properties]\nnothing = '1'", "kafka.properties: nothing"),
             ("wrokers = 3", "wrokers"),
-            ("workers = 'three'", "three"),
+            ("workers = 'three'", "workers: "),
+            ("[redis]\nbookkeeping_db = 'one'", "redis.bookkeeping_db: "),
         ] {
             let error = Config::load(text, std::iter::empty()).expect_err(text).to_string();
             assert!(error.contains(name), "{text}: {error}");

@@ -8,27 +8,25 @@ mod book;
 mod change;
 mod commands;
 mod config;
+mod monitor;
 mod progress;
 mod recovery;
 mod sample;
 mod worker;
 
-use std::{
-    fs::{File, TryLockError},
-    io::Write,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-pub use commands::{Replay, Replayed, monitor, replay, reset, status};
+pub use commands::{replay, reset, status};
 pub use config::{ColumnOverrides, Config, Http, Input, Log, Output};
+pub use monitor::monitor;
 pub use sample::test;
 pub use worker::AfterRedis;
 
 use crate::runtime::{
-    Error, Shutdown, connector,
-    http::{self, Report},
+    Error, Shutdown, connector, http,
     kafka::{self, TopicPlan},
+    output::{Out, say},
+    state,
     story::Story,
 };
 use change::Table;
@@ -41,23 +39,6 @@ pub const EXAMPLE_CONFIG: &str = include_str!("../../../examples/pipelines/order
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:19090";
 /// The connector that feeds the pipeline.
 const CONNECTOR: &str = include_str!("../../../examples/pipelines/orders-connector.json");
-
-struct Status(Arc<Progress>);
-
-impl Report for Status {
-    fn ready(&self) -> (bool, serde_json::Value) {
-        self.0.ready()
-    }
-    fn status(&self) -> serde_json::Value {
-        self.0.describe()
-    }
-    fn metrics(&self) -> String {
-        self.0.metrics()
-    }
-    fn page(&self) -> &'static str {
-        include_str!("page.html")
-    }
-}
 
 /// Runs the pipeline until shutdown. Waits for whatever is not there yet, and says what it waits for.
 ///
@@ -73,7 +54,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 /// As [`run`].
 pub async fn run_with(config: Config, shutdown: Shutdown, after_redis: Option<AfterRedis>) -> Result<(), Error> {
     config.check()?;
-    let _lock = lock_state(&config)?;
+    let _lock = state::lock(&config.state_folder())?;
     let listener = match config.http.listen.as_str() {
         "" => None,
         address => Some(http::bind(address).await?),
@@ -92,7 +73,7 @@ pub async fn run_with(config: Config, shutdown: Shutdown, after_redis: Option<Af
         if let Some(address) = listener.address() {
             tracing::info!(%address, "HTTP");
         }
-        tokio::spawn(listener.serve(Arc::new(Status(progress)), shutdown.clone()))
+        tokio::spawn(listener.serve(progress, shutdown.clone()))
     });
     let result = work(&shared).await;
     shutdown.trigger();
@@ -104,14 +85,16 @@ pub async fn run_with(config: Config, shutdown: Shutdown, after_redis: Option<Af
 }
 
 async fn work(shared: &Arc<Shared>) -> Result<(), Error> {
-    let Some(()) = create_topics_patiently(shared).await? else { return Ok(()) };
+    if !create_topics_patiently(shared).await? {
+        return Ok(());
+    }
     let connector = {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             // The topics may be fed by something else: a refusal is told, and the pipeline reads on.
             if let Err(error) = connector::ensure_patiently(&shared.config.connect, CONNECTOR, &shared.shutdown).await {
                 tracing::error!(%error, "the connector could not be looked after");
-                shared.progress.error(&error.to_string());
+                shared.progress.run.error(&error.to_string());
             }
         })
     };
@@ -139,37 +122,6 @@ async fn work(shared: &Arc<Shared>) -> Result<(), Error> {
     }
     connector.abort();
     result
-}
-
-/// One process per instance and machine.
-fn lock_state(config: &Config) -> Result<File, Error> {
-    let folder = config.state_folder();
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| Error::io(format_args!("state_dir: creating {}", folder.display()), &e))?;
-    let path = folder.join("lock");
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(|e| Error::io(format_args!("state_dir: opening {}", path.display()), &e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            return Err(Error::InUse(format!(
-                "{} is in use by process {}: stop it, or choose another --instance",
-                folder.display(),
-                holder.trim()
-            )));
-        }
-        Err(TryLockError::Error(e)) => return Err(Error::io(format_args!("locking {}", path.display()), &e)),
-    }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(|e| Error::io(format_args!("state_dir: writing {}", path.display()), &e))?;
-    Ok(file)
 }
 
 fn topic_plans(config: &Config) -> [TopicPlan<'_>; 2] {
@@ -204,26 +156,35 @@ async fn create_topics(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-async fn create_topics_patiently(shared: &Shared) -> Result<Option<()>, Error> {
+/// As [`create_topics`], waiting for Kafka; `false` when asked to stop meanwhile.
+async fn create_topics_patiently(shared: &Shared) -> Result<bool, Error> {
+    const WORKER: &str = "start";
+    let progress = &shared.progress.run;
+    let place = &shared.config.kafka.bootstrap_servers;
+    progress.doing(WORKER, &shared.config.output.ready_topic, format!("waiting for Kafka at {place}"));
     let mut told = false;
     loop {
-        match create_topics(&shared.config).await {
-            Ok(()) => return Ok(Some(())),
+        let result = tokio::select! {
+            () = shared.shutdown.wait() => return Ok(false),
+            result = create_topics(&shared.config) => result,
+        };
+        match result {
+            Ok(()) => {
+                progress.done(WORKER);
+                return Ok(true);
+            }
             Err(Error::Kafka(reason)) => {
-                shared.progress.error(&reason);
-                let doing = format!("waiting for Kafka at {}", shared.config.kafka.bootstrap_servers);
+                progress.error(&reason);
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(%reason, "{doing}");
+                    tracing::warn!(%reason, "waiting for Kafka at {place}");
                 }
-                shared.progress.doing("start", &shared.config.output.ready_topic, doing);
             }
             Err(error) => return Err(error),
         }
         tokio::select! {
-            () = shared.shutdown.wait() => return Ok(None),
+            () = shared.shutdown.wait() => return Ok(false),
             () = tokio::time::sleep(Duration::from_secs(2)) => {}
         }
-        shared.progress.doing("start", &shared.config.output.ready_topic, progress::RUNNING);
     }
 }
 
@@ -231,19 +192,18 @@ async fn create_topics_patiently(shared: &Shared) -> Result<Option<()>, Error> {
 ///
 /// # Errors
 /// What Kafka or the daemon refused; neither is waited for.
-pub async fn init(config: &Config, out: &mut (dyn std::io::Write + Send)) -> Result<(), Error> {
+pub async fn init(config: &Config, out: Out<'_>) -> Result<(), Error> {
     config.check()?;
     create_topics(config).await?;
-    let say = |out: &mut (dyn std::io::Write + Send), line: &str| {
-        writeln!(out, "{line}").map_err(|e| Error::io("writing output", &e))
-    };
-    say(out, &format!("topics: {} and {} are there", config.output.ready_topic, config.output.dead_letter_topic))?;
+    let output = &config.output;
+    say(out, format_args!("topics: {} and {} are there", output.ready_topic, output.dead_letter_topic))?;
     let (name, found) = connector::ensure(&config.connect, CONNECTOR).await?;
     let line = match found {
         connector::Found::Existing => "exists and is left alone",
         connector::Found::Created => "created",
         connector::Found::Absent => "is not there yet: post its file to /connectors, or set connect.create",
         connector::Found::NotAsked => "not asked for (connect.url is empty)",
+        connector::Found::Unanswered(reason) => return Err(Error::Connect(reason)),
     };
-    say(out, &format!("connector {name}: {line}"))
+    say(out, format_args!("connector {name}: {line}"))
 }

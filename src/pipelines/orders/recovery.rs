@@ -21,13 +21,13 @@ use rdkafka::{
     ClientConfig, Message,
     consumer::{BaseConsumer, Consumer},
 };
-use redis::Commands;
+use redis::{Commands, Connection};
 
 use super::{
     book::{Book, Epoch, NAMESPACE, key},
     config::Config,
 };
-use crate::runtime::{Error, Shutdown, kafka};
+use crate::runtime::{Error, Shutdown, kafka, redis::unlink_matching};
 
 /// A rebuilder that is silent for so long is taken for dead.
 const LOCK_MS: i64 = 15_000;
@@ -106,7 +106,7 @@ fn rebuild(
                 ][..],
             )?;
         for pattern in ["outbox:*", "products:*"] {
-            unlink_matching(book, &key(pattern), token)?;
+            unlink_matching(book.bookkeeping(), &key(pattern), |connection| renew_on(connection, token))?;
         }
     }
     let Some(sent) = read_sent(book, client, &config.output.ready_topic, token, shutdown)? else { return Ok(false) };
@@ -232,34 +232,17 @@ fn announced_order(message_key: Option<&[u8]>, value: Option<&[u8]>) -> Option<S
     })
 }
 
-fn unlink_matching(book: &mut Book, pattern: &str, token: &str) -> Result<(), Error> {
-    let mut cursor = 0_u64;
-    loop {
-        let (next, found): (u64, Vec<String>) = redis::cmd("SCAN")
-            .arg(cursor)
-            .arg("MATCH")
-            .arg(pattern)
-            .arg("COUNT")
-            .arg(1_000)
-            .query(book.bookkeeping())?;
-        if !found.is_empty() {
-            let _: () = redis::cmd("UNLINK").arg(found).query(book.bookkeeping())?;
-        }
-        renew(book, token)?;
-        cursor = next;
-        if cursor == 0 {
-            return Ok(());
-        }
-    }
-}
-
 /// Keeps the lock; an error when another took it meanwhile.
 fn renew(book: &mut Book, token: &str) -> Result<(), Error> {
-    let holder: Option<String> = book.bookkeeping().get(key("recovery"))?;
+    renew_on(book.bookkeeping(), token)
+}
+
+fn renew_on(bookkeeping: &mut Connection, token: &str) -> Result<(), Error> {
+    let holder: Option<String> = bookkeeping.get(key("recovery"))?;
     if holder.as_deref() != Some(token) {
         return Err(Error::Redis("another worker took over the rebuilding".into()));
     }
-    let _: () = book.bookkeeping().pexpire(key("recovery"), LOCK_MS)?;
+    let _: () = bookkeeping.pexpire(key("recovery"), LOCK_MS)?;
     Ok(())
 }
 
@@ -273,30 +256,9 @@ fn release(book: &mut Book, token: &str) -> Result<(), Error> {
 
 /// Forgets everything this pipeline wrote to Redis, in both databases. Returns the number of keys.
 pub(crate) fn forget_all(book: &mut Book) -> Result<u64, Error> {
-    let mut removed = 0_u64;
-    let own = [format!("{NAMESPACE}:*")];
-    let visible = ["order_info:*", "ordered_products:*", "order_status:*", "order:*"].map(str::to_owned);
-    for (in_data, patterns) in [(true, &visible[..]), (false, &own[..])] {
-        for pattern in patterns {
-            let mut cursor = 0_u64;
-            loop {
-                let connection = if in_data { book.data() } else { book.bookkeeping() };
-                let (next, found): (u64, Vec<String>) = redis::cmd("SCAN")
-                    .arg(cursor)
-                    .arg("MATCH")
-                    .arg(pattern)
-                    .arg("COUNT")
-                    .arg(1_000)
-                    .query(connection)?;
-                if !found.is_empty() {
-                    removed = removed.saturating_add(redis::cmd("UNLINK").arg(found).query(connection)?);
-                }
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
+    let mut removed = unlink_matching(book.bookkeeping(), &format!("{NAMESPACE}:*"), |_| Ok(()))?;
+    for pattern in ["order_info:*", "ordered_products:*", "order_status:*", "order:*"] {
+        removed = removed.saturating_add(unlink_matching(book.data(), pattern, |_| Ok(()))?);
     }
     Ok(removed)
 }

@@ -18,6 +18,8 @@ pub enum Found {
     Absent,
     /// There is no address to ask.
     NotAsked,
+    /// Nobody answered, or a daemon that is starting or sharing its work out anew: ask again. Says which.
+    Unanswered(String),
 }
 
 fn client() -> Result<reqwest::Client, Error> {
@@ -47,32 +49,49 @@ pub fn template(settings: &ConnectSettings, built_in: &str) -> Result<(String, V
 /// Looks for the connector of a template (`{"name":..,"config":{..}}`), and creates it when the settings say so.
 ///
 /// # Errors
-/// [`Error::Connect`] when the daemon does not answer, or refuses; the refusal is the daemon's text.
+/// [`Error::Connect`] when the daemon refuses, with its own text.
 pub async fn ensure(settings: &ConnectSettings, built_in: &str) -> Result<(String, Found), Error> {
     let (name, template) = template(settings, built_in)?;
     if settings.url.is_empty() {
         return Ok((name, Found::NotAsked));
     }
     let base = settings.url.trim_end_matches('/');
-    let unreachable = |e: reqwest::Error| Error::Connect(format!("no answer from {base}: {}", e.without_url()));
+    let unanswered = |e: reqwest::Error| Found::Unanswered(format!("no answer from {base}: {}", e.without_url()));
     let client = client()?;
-    let answer = client.get(format!("{base}/connectors/{name}")).send().await.map_err(unreachable)?;
+    let answer = match client.get(format!("{base}/connectors/{name}")).send().await {
+        Ok(answer) => answer,
+        Err(error) => return Ok((name, unanswered(error))),
+    };
     match answer.status() {
         status if status.is_success() => return Ok((name, Found::Existing)),
         StatusCode::NOT_FOUND if !settings.create => return Ok((name, Found::Absent)),
         StatusCode::NOT_FOUND => {}
+        status if is_passing(status) => {
+            return Ok((name, Found::Unanswered(format!("{base} is not ready yet ({status})"))));
+        }
         status => return Err(Error::Connect(format!("{base} answered {status} about connector {name}"))),
     }
-    let answer = client.post(format!("{base}/connectors")).json(&template).send().await.map_err(unreachable)?;
+    let answer = match client.post(format!("{base}/connectors")).json(&template).send().await {
+        Ok(answer) => answer,
+        Err(error) => return Ok((name, unanswered(error))),
+    };
     match answer.status() {
         status if status.is_success() => Ok((name, Found::Created)),
-        StatusCode::CONFLICT => Ok((name, Found::Existing)),
+        // Created by somebody else meanwhile, or not ready: the next question tells.
+        status if is_passing(status) => {
+            Ok((name, Found::Unanswered(format!("{base} did not take the connector ({status})"))))
+        }
         status => {
             let body: Value = answer.json().await.unwrap_or(Value::Null);
             let text = body.get("message").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
             Err(Error::Connect(format!("{base} refused connector {name} ({status}): {text}")))
         }
     }
+}
+
+/// What a worker answers while it starts or its group changes.
+fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::CONFLICT || status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::GATEWAY_TIMEOUT
 }
 
 /// As [`ensure`], waiting for the daemon; `None` when asked to stop. Says what it waits for and what it found.
@@ -83,26 +102,24 @@ pub async fn ensure_patiently(
 ) -> Result<Option<(String, Found)>, Error> {
     let mut told = false;
     loop {
-        match ensure(settings, built_in).await {
-            Ok((name, found)) => {
-                match &found {
-                    Found::Existing => tracing::info!(connector = %name, "the connector exists and is left alone"),
-                    Found::Created => tracing::info!(connector = %name, "the connector was created"),
-                    Found::Absent => tracing::info!(
-                        connector = %name,
-                        url = %settings.url,
-                        "the connector is not there yet: post its file to /connectors"
-                    ),
-                    Found::NotAsked => {}
-                }
-                return Ok(Some((name, found)));
-            }
-            Err(Error::Connect(reason)) if reason.starts_with("no answer") => {
+        let (name, found) = ensure(settings, built_in).await?;
+        match &found {
+            Found::Existing => tracing::info!(connector = %name, "the connector exists and is left alone"),
+            Found::Created => tracing::info!(connector = %name, "the connector was created"),
+            Found::Absent => tracing::info!(
+                connector = %name,
+                url = %settings.url,
+                "the connector is not there yet: post its file to /connectors"
+            ),
+            Found::NotAsked => {}
+            Found::Unanswered(reason) => {
                 if !std::mem::replace(&mut told, true) {
                     tracing::info!(%reason, "waiting for the daemon");
                 }
             }
-            Err(error) => return Err(error),
+        }
+        if !matches!(found, Found::Unanswered(_)) {
+            return Ok(Some((name, found)));
         }
         tokio::select! {
             () = shutdown.wait() => return Ok(None),

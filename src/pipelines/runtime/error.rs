@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+
 /// Why a pipeline could not start or go on. The text says what to do; it never holds a secret or a row value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,24 +46,60 @@ impl Error {
     }
 }
 
-impl From<rdkafka::error::KafkaError> for Error {
-    fn from(error: rdkafka::error::KafkaError) -> Self {
-        Self::Kafka(error.to_string())
+impl From<KafkaError> for Error {
+    fn from(error: KafkaError) -> Self {
+        let code = match &error {
+            // The value may be a secret.
+            KafkaError::ClientConfig(_, problem, setting, _) => {
+                return Self::Config(format!("kafka.properties: {setting}: {problem}"));
+            }
+            KafkaError::ClientCreation(problem) => return Self::Config(format!("kafka: {problem}")),
+            KafkaError::AdminOp(code) => Some(*code),
+            _ => error.rdkafka_error_code(),
+        };
+        match code {
+            Some(code) if is_away(code) => {
+                Self::Kafka(format!("no broker answers ({code}): does it run, and is kafka.bootstrap_servers right?"))
+            }
+            _ => Self::Kafka(error.to_string()),
+        }
     }
+}
+
+fn is_away(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::OperationTimedOut
+    )
 }
 
 impl From<redis::RedisError> for Error {
     fn from(error: redis::RedisError) -> Self {
+        if error.is_io_error() || error.is_timeout() {
+            return Self::Redis(format!("no answer ({error}): does it run, and is redis.url right?"));
+        }
         Self::Redis(error.to_string())
     }
 }
 
+/// Errors of MySQL whose texts name users, databases and privileges: access denied, unknown database, no privilege.
+const TOLD: &[u16] = &[1044, 1045, 1049, 1142, 1143, 1227, 1698];
+
 impl From<mysql_async::Error> for Error {
     fn from(error: mysql_async::Error) -> Self {
-        // A server error may quote a value ("Duplicate entry ..."): its code says enough.
         match error {
+            mysql_async::Error::Server(server) if TOLD.contains(&server.code) => {
+                Self::Database(format!("MySQL error {}: {}", server.code, server.message))
+            }
+            // Other texts may quote a value ("Duplicate entry ..."): the code says enough.
             mysql_async::Error::Server(server) => {
                 Self::Database(format!("MySQL error {} (SQLSTATE {})", server.code, server.state))
+            }
+            mysql_async::Error::Io(error) => {
+                Self::Database(format!("MySQL: no answer ({error}): does it run, and is mysql.url right?"))
             }
             other => Self::Database(format!("MySQL: {other}")),
         }

@@ -57,8 +57,10 @@ pub fn load<T: DeserializeOwned>(
     file: &str,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<T, Error> {
-    let mut table: toml::Table =
-        file.parse().map_err(|e: toml::de::Error| Error::Config(format!("not TOML: {}", e.message())))?;
+    let mut table: toml::Table = file.parse().map_err(|e: toml::de::Error| {
+        let before = e.span().and_then(|span| file.get(..span.start)).unwrap_or_default();
+        Error::Config(format!("line {}: {}", before.matches('\n').count() + 1, e.message()))
+    })?;
     let prefix = format!("AFTERIMAGE_{}__", pipeline.to_uppercase());
     let mut overrides: Vec<(String, String)> =
         environment.filter(|(name, _)| name.to_uppercase().starts_with(&prefix)).collect();
@@ -81,8 +83,11 @@ pub fn load<T: DeserializeOwned>(
         };
         set(&mut table, &path, value, name)?;
     }
-    // The message names the field; toml's own rendering would quote the line, which may hold a secret.
-    T::deserialize(table).map_err(|e| Error::Config(e.message().to_owned()))
+    // The path names the setting; toml's own rendering would quote the line, which may hold a secret.
+    serde_path_to_error::deserialize(table).map_err(|e| {
+        let (path, message) = (e.path().to_string(), e.inner().message());
+        Error::Config(if path == "." { message.to_owned() } else { format!("{path}: {message}") })
+    })
 }
 
 fn set(table: &mut toml::Table, path: &[String], value: toml::Value, name: &str) -> Result<(), Error> {
@@ -208,6 +213,8 @@ impl KafkaSettings {
         for (key, value) in &self.properties {
             client.set(key, value);
         }
+        // Names and values that the client does not take are found here, and not by the first worker.
+        client.create_native_config()?;
         Ok(client)
     }
 }

@@ -18,7 +18,7 @@ import urllib.request
 import uuid
 import zlib
 
-from . import Failure, packages
+from . import Failure, certificates, packages
 
 HOST = "127.0.0.1"
 ROOT = os.geteuid() == 0
@@ -74,6 +74,7 @@ class Server:
         self.home = pathlib.Path(home)
         self.options = dict(options)
         self.ports = {}
+        self.certificates = None
         self.log = self.home / "server.log"
 
     @property
@@ -100,7 +101,8 @@ class Server:
         raise NotImplementedError
 
     def info(self):
-        return {"host": HOST, "port": self.port, "log": str(self.log)}
+        described = {"host": HOST, "port": self.port, "log": str(self.log)}
+        return {**described, "certificates": str(self.certificates)} if self.certificates else described
 
 
 def greets_as_mysql(port):
@@ -112,7 +114,8 @@ def greets_as_mysql(port):
 
 
 class MySql(Server):
-    """MySQL with GTIDs, row events and full metadata. Users: root (no password), cdc / cdc (all privileges)."""
+    """MySQL with GTIDs, row events and full metadata. Users: root (no password), cdc / cdc (all privileges). Options are
+    settings of the server; `tls=on` (TLS with the set's certificates) is ours."""
 
     version = ""
     settings = ()
@@ -155,6 +158,10 @@ class MySql(Server):
         return socket_path(self, "mysql.sock")
 
     def prepare(self, servers):
+        if self.option("tls", "off") == "on":
+            self.certificates = certificates.folder_of(self)
+            self.options = {"ssl-ca": self.certificates / "ca.pem", "ssl-cert": self.certificates / "server.pem",
+                            "ssl-key": self.certificates / "server-rsa.pem", **self.options}
         if not self.data().exists():
             copy_tree(self.template(), self.data())
         server = self.install()
@@ -309,11 +316,23 @@ def java(heap, jars, *rest):
             "-cp", f"{jars}/*", *rest]
 
 
+# Users of a secured broker: PLAIN and SCRAM know them by these passwords. `admin` may do everything, the others what
+# ACLs allow; a client certificate's CN is a user too.
+KAFKA_USERS = {"admin": "admin-secret", "worker": "worker-secret", "poor": "poor-secret"}
+SASL = "org.apache.kafka.common.security"
+
+
 class Kafka(Server):
-    """One broker that is its own controller (KRaft), transactions on. Options are broker properties; `heap` is ours."""
+    """One broker that is its own controller (KRaft), transactions on. Options are broker properties; `heap` and
+    `secured=on` are ours. A secured broker has listeners SASL_PLAINTEXT, SSL (client certificates required) and SASL_SSL
+    beside PLAINTEXT, checks ACLs, and takes who comes by PLAINTEXT for an administrator."""
 
     kind = "kafka"
-    purposes = ("port", "controller")
+
+    def __init__(self, name, home, options):
+        super().__init__(name, home, options)
+        self.secured = self.option("secured", "off") == "on"
+        self.purposes = ("port", "controller", *(("sasl", "ssl", "sasl_ssl") if self.secured else ()))
 
     def install(self):
         program("java", "default-jre-headless")
@@ -326,21 +345,50 @@ class Kafka(Server):
         def fill(folder):
             properties, log = folder / "server.properties", packages.DEPS / "kafka-format.log"
             self.write(properties, folder / "data")
-            run(java("128m", jars, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(properties)), log)
+            users = [("--add-scram", f"{mechanism}=[name={name},password={password}]")
+                     for name, password in (KAFKA_USERS.items() if self.secured else ())
+                     for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
+            run(java("128m", jars, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(properties),
+                     *(word for user in users for word in user)), log)
 
-        return packages.once(packages.DEPS / "servers" / f"kafka-data-{jars.name}", fill) / "data"
+        stamp = f"-secured-{zlib.crc32(repr(KAFKA_USERS).encode()):08x}" if self.secured else ""
+        return packages.once(packages.DEPS / "servers" / f"kafka-data-{jars.name}{stamp}", fill) / "data"
+
+    def security(self):
+        """The properties of a secured broker."""
+        folder = self.certificates = certificates.folder_of(self)
+        plain = " ".join(f'user_{name}="{password}"' for name, password in KAFKA_USERS.items())
+        own = {
+            "ssl.keystore.type": "PEM", "ssl.keystore.location": folder / "server-all.pem", "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": folder / "ca.pem", "listener.name.ssl.ssl.client.auth": "required",
+            "listener.name.ssl.ssl.principal.mapping.rules": "RULE:^CN=([^,]+),.*$/$1/",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS;User:admin",
+        }
+        for listener in ("sasl_plaintext", "sasl_ssl"):
+            name = f"listener.name.{listener}"
+            own[f"{name}.plain.sasl.jaas.config"] = f"{SASL}.plain.PlainLoginModule required {plain};"
+            for mechanism in ("scram-sha-256", "scram-sha-512"):
+                own[f"{name}.{mechanism}.sasl.jaas.config"] = f"{SASL}.scram.ScramLoginModule required;"
+        return own
 
     def write(self, path, data):
-        port, controller = self.ports["port"], self.ports["controller"]
+        ports = {"PLAINTEXT": self.port}
+        if self.secured:
+            ports |= {"SASL_PLAINTEXT": self.ports["sasl"], "SSL": self.ports["ssl"], "SASL_SSL": self.ports["sasl_ssl"]}
+        clients = ",".join(f"{protocol}://{HOST}:{port}" for protocol, port in ports.items())
+        controller = f"{HOST}:{self.ports['controller']}"
         own = {
-            "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{port}", "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT", "log.dirs": data,
+            "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"{clients},CONTROLLER://{controller}", "advertised.listeners": clients,
+            "controller.listener.names": "CONTROLLER", "listener.security.protocol.map":
+            ",".join([*(f"{protocol}:{protocol}" for protocol in ports), "CONTROLLER:PLAINTEXT"]), "log.dirs": data,
             "num.network.threads": 2, "num.io.threads": 4, "offsets.topic.num.partitions": 5,
             "offsets.topic.replication.factor": 1, "transaction.state.log.num.partitions": 5,
             "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
-            "group.initial.rebalance.delay.ms": 0, "controlled.shutdown.enable": "false", **self.options,
+            "group.initial.rebalance.delay.ms": 0, "controlled.shutdown.enable": "false",
+            **(self.security() if self.secured else {}), **self.options,
         }
         path.write_text("".join(f"{key}={value}\n" for key, value in own.items()))
 
@@ -367,7 +415,9 @@ class Kafka(Server):
         return started
 
     def info(self):
-        return {**super().info(), "bootstrap": f"{HOST}:{self.port}", "jars": str(self.install()), "version": "4.3.0"}
+        secured = {purpose: f"{HOST}:{self.ports[purpose]}" for purpose in self.purposes[2:]}
+        return {**super().info(), "bootstrap": f"{HOST}:{self.port}", "jars": str(self.install()), "version": "4.3.0",
+                **secured}
 
 
 def new_cluster_id():

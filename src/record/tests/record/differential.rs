@@ -168,6 +168,7 @@ fn settings() -> impl Strategy<Value = RecordSettings> {
                 tombstones,
                 skip_unchanged,
                 conversion_failure,
+                processing_failure: Default::default(),
                 adjust_years,
                 context_headers: if context { vec![("h".into(), "v\"é".into())] } else { vec![] },
             }

@@ -287,6 +287,8 @@ impl Run {
             flush_timeout: worker.flush_timeout,
             shutdown_timeout: worker.shutdown_timeout,
             encoder_threads: worker.encoder_threads,
+            boundary: None,
+            delivery_timeout: None,
             cluster: services.cluster_id(),
         })
     }

@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 
 use crate::servers::Servers;
 
-fn broker() -> &'static Servers {
+pub fn broker() -> &'static Servers {
     static BROKER: OnceLock<Servers> = OnceLock::new();
     BROKER.get_or_init(|| Servers::start(&["kafka"], &[]))
 }
@@ -57,17 +57,17 @@ fn worker(bootstrap: &str, group: &str) -> JavaSettings {
     worker
 }
 
-fn cluster(bootstrap: &str) -> Cluster {
+pub fn cluster(bootstrap: &str) -> Cluster {
     let settings = Settings::translate(Role::Admin, &map(&[("bootstrap.servers", bootstrap)])).expect("settings");
     Cluster::open(&settings).expect("a cluster")
 }
 
-fn new_topic(name: &str, partitions: i32, configs: &[(&str, &str)]) -> NewTopic {
+pub fn new_topic(name: &str, partitions: i32, configs: &[(&str, &str)]) -> NewTopic {
     NewTopic { name: name.into(), partitions, replication: 1, configs: map(configs) }
 }
 
-struct Harness {
-    sink: KafkaSink,
+pub struct Harness {
+    pub sink: KafkaSink,
     to: mpsc::Sender<Settled>,
     settled: mpsc::Receiver<Settled>,
     abort: Arc<AtomicBool>,
@@ -75,7 +75,7 @@ struct Harness {
 }
 
 impl Harness {
-    fn new(bootstrap: &str, connector: &[(&str, &str)], queue_bytes: u64) -> Self {
+    pub fn new(bootstrap: &str, connector: &[(&str, &str)], queue_bytes: u64) -> Self {
         let (worker, connector) = (map(&[("bootstrap.servers", bootstrap)]), map(connector));
         let settings = connector_client(Role::Producer, &worker, &connector, "c", 0).expect("producer settings");
         let admin = connector_client(Role::Admin, &worker, &connector, "c", 0).expect("admin settings");
@@ -86,21 +86,21 @@ impl Harness {
         Self { sink, to, settled, abort, next: 0 }
     }
 
-    fn produce(&mut self, records: &RecordBuffer) -> Result<(), TaskError> {
+    pub fn produce(&mut self, records: &RecordBuffer) -> Result<(), TaskError> {
         let seq = Seq(self.next);
         self.next += 1;
         self.sink.produce(records, Ack::new(seq, self.to.clone(), Permit::none(), None))
     }
 
-    fn results(&mut self) -> Vec<Result<(), TaskError>> {
+    pub fn results(&mut self) -> Vec<Result<(), TaskError>> {
         std::iter::from_fn(|| self.settled.try_recv().ok().map(|settled| settled.result)).collect()
     }
 }
 
-type Read = (i32, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
+pub type Read = (i32, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
 /// All committed records of a topic, in order per partition.
-fn read_all(bootstrap: &str, topic: &str) -> Vec<Read> {
+pub fn read_all(bootstrap: &str, topic: &str) -> Vec<Read> {
     let count = cluster(bootstrap).partitions(topic).expect("metadata").expect("the topic is there");
     let settings = pipeline_settings(&map(&[("bootstrap.servers", bootstrap)]), "readers", 4 << 20).expect("settings");
     let consumer = PipelineConsumer::new(&settings).expect("a consumer");

@@ -19,6 +19,7 @@ mod load;
 mod mysql;
 mod orders;
 mod outage;
+mod producer_live;
 mod run;
 mod secrecy;
 mod secrets;

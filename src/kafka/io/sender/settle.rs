@@ -189,6 +189,10 @@ impl Sender {
                 tracing::warn!(target: "kafka::client", "The producer lost its connection to {address}: {reason}")
             }
             (1, false) => tracing::warn!(target: "kafka::client", "The producer cannot connect to {address}: {reason}"),
+            // A broker that stays away is told of about once a minute.
+            (n, _) if n % 60 == 0 => {
+                tracing::warn!(target: "kafka::client", "The producer still cannot connect to {address}: {reason}");
+            }
             _ => tracing::debug!(target: "kafka::client", "{address}: {reason}"),
         }
         match lost.kind {

@@ -97,11 +97,6 @@ impl Progress {
         self.transaction.as_mut()
     }
 
-    /// Whether a transaction is open.
-    pub(crate) fn has_transaction(&self) -> bool {
-        self.transaction.is_some()
-    }
-
     /// The present transaction's GTID.
     pub(crate) fn gtid(&self) -> Option<&Arc<str>> {
         self.gtid.as_ref().map(|(_, text)| text)
@@ -143,6 +138,10 @@ impl Progress {
 
     /// A transaction (or a single statement) with or without a name begins.
     pub(crate) fn begin_group(&mut self, event: &GtidEvent<'_>, gtid_mode: bool) {
+        // Another name says that what had the last one is over, however it ended.
+        if self.gtid.is_some() {
+            self.complete();
+        }
         self.gtid = event.gtid().map(|gtid| {
             let text = gtid.to_string();
             (gtid, text.into())
@@ -257,6 +256,33 @@ mod tests {
         progress.complete();
         let position = progress.position(0);
         assert_eq!((position.pos, position.event, position.row), (204, 0, 0));
+    }
+
+    #[test]
+    fn the_next_gtid_ends_what_had_the_last_one() {
+        let event = |number| GtidEvent {
+            anonymous: false,
+            uuid: [1; 16],
+            tag: &[],
+            number,
+            flags: 0,
+            last_committed: None,
+            sequence_number: None,
+            immediate_commit_timestamp: None,
+            original_commit_timestamp: None,
+            transaction_length: None,
+            immediate_server_version: None,
+            original_server_version: None,
+        };
+        let mut from = MySqlPosition::new("b.000001".parse().expect("a name"), 4, None);
+        from.gtids = Some(Arc::default());
+        let mut progress = Progress::new(&from);
+        for number in 1..=3 {
+            progress.begin_group(&event(number), true);
+            progress.begin(None);
+        }
+        let done = progress.position(0).gtids.map(|gtids| gtids.to_string());
+        assert_eq!(done.as_deref(), Some("01010101-0101-0101-0101-010101010101:1-2"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVERS := tests/servers/servers
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 FUZZ_SECONDS ?= 60
+SEEDS ?= 1000
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +48,8 @@ fuzz: deps ## runs every fuzz target for FUZZ_SECONDS (60) each
 	    -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-sim: ## simulated databases, broker and faults: not built yet
-	@echo "make sim: the simulation does not exist yet" >&2; exit 1
+sim: ## simulated connectors with faults, by seed (SEEDS=1000; SIM_SEED=n repeats one with its trace)
+	$(CARGO) run --locked --quiet -p sim -- $(SEEDS)
 
 torture: ## long runs with kills and faults: not built yet
 	@echo "make torture: the long fault runs do not exist yet" >&2; exit 1

@@ -159,6 +159,8 @@ fn task(control: watch::Receiver<Control>, sink: Box<dyn Sink>) -> TaskContext {
         flush_timeout: Duration::from_secs(5),
         shutdown_timeout: Duration::from_secs(5),
         encoder_threads: 1,
+        boundary: None,
+        delivery_timeout: None,
         cluster: None,
     }
 }

@@ -25,6 +25,17 @@ pub struct ChangeBatch {
     pub slot: Option<OwnedSemaphorePermit>,
 }
 
+/// What the core hears of a batch when it leaves the reader.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dispatched<P> {
+    /// Its number.
+    pub seq: Seq,
+    /// Where the source goes on after it.
+    pub end: P,
+    /// Rows and rare records it holds; 0 when only the position moves.
+    pub rows: u64,
+}
+
 /// Records of a batch, ready to be produced.
 #[derive(Debug)]
 pub struct EncodedBatch {

@@ -11,29 +11,23 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use model::{OffsetMap, Position, Seq};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    batch::Settled,
+    batch::{Dispatched, Settled},
     budget::Budget,
-    core::{Action, Core, CoreSettings, Input},
+    core::{Action, Core, CoreSettings, Delivery, Input},
     encoder::{Encoders, Producer},
     error::{Failure, TaskError},
+    keeper::Keeper,
+    lane::{Command, Gate},
     metrics::ConnectorMetrics,
     plugin::{Control, TaskContext},
-    port::{CheckpointStore, OffsetTopic, SavedCheckpoint},
-    sender::{BatchSender, BatchSettings, Reading, Stopped},
-    source::{Limits, Source, StartPlan},
-    start::{Origin, origin},
+    port::{CommitError, OffsetTopic, Place, Sink, StoredOffset},
+    sender::{Feed, IN_FLIGHT_MAX, Reading},
+    source::{Source, read},
 };
 
-/// Batches in flight between reader and settlement: enough for Kafka's round trip at full rate, few enough that
-/// queues stay short. Also the capacity of every channel of the pipeline.
-const IN_FLIGHT_MAX: usize = 256;
-/// Rows of a batch at most, whatever the source allows: later ones would only wait longer.
-const BATCH_ROWS_MAX: usize = 8192;
-/// Batches waiting for an encoder at most: further ahead the reader gains nothing.
-const ENCODER_QUEUE_MAX: usize = 16;
 /// Shortest time between two synced stores.
 const STORE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -42,47 +36,46 @@ const STORE_INTERVAL: Duration = Duration::from_millis(100);
 /// # Errors
 /// What ended the task, to be restarted (transient) or shown as FAILED (definite).
 pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskContext) -> Result<(), TaskError> {
-    let keeper = Keeper {
-        connector: task.connector.clone(),
-        partition,
-        store: task.store.clone(),
-        offsets: task.offsets.clone(),
-        cluster: task.cluster.clone(),
-        published_at: Arc::new(Mutex::new(None)),
-    };
-    let stored = keeper.load::<S::Position>().await?;
+    let keeper = Keeper::new(task.connector.clone(), partition, task.store.clone(), task.cluster.clone());
+    let mut sink = task.sink;
+    if task.boundary.is_some() {
+        sink = take_over(sink).await?;
+    }
+    // Only now: what an older producer left open has ended.
+    let newest = task.offsets.read(keeper.connector(), keeper.partition()).await?;
+    let resumed = keeper.resume::<S::Position>(newest.as_ref())?;
     let mut control = task.control.clone();
     let plan = tokio::select! {
-        plan = source.prepare(stored) => plan?,
+        plan = source.prepare(resumed.position) => plan?,
         _ = control.wait_for(|control| *control == Control::Stop) => return Ok(()),
     };
     (task.started)();
 
-    let (batch, queue) = sizes(source.limits(), task.budget.limit());
-    let (reading_to, reading) = watch::channel(Reading::Go);
-    let (batches_to, batches) = mpsc::channel(queue);
-    let (reads_to, reads) = mpsc::channel(IN_FLIGHT_MAX);
+    let feed = Feed::new(source.limits(), task.budget.clone());
     let (settled_to, settled) = mpsc::channel(IN_FLIGHT_MAX * 2);
-    let (encoded_to, encoded) = std::sync::mpsc::sync_channel(queue);
-    let (arenas, buffers) = (Default::default(), Default::default());
+    let (encoded_to, encoded) = std::sync::mpsc::sync_channel(feed.batches.max_capacity());
+    let buffers = Arc::default();
+    let gate = task.boundary.map(|_| Arc::new(Gate::default()));
+    let answering = sink.answering();
     let settings = Arc::new(task.records);
     let encoders = Arc::new(Encoders {
-        batches: Mutex::new(batches),
+        batches: Mutex::new(feed.batches),
         encoded: encoded_to,
         settings,
-        arenas: Arc::clone(&arenas),
+        arenas: feed.arenas,
         buffers: Arc::clone(&buffers),
         metrics: task.metrics.clone(),
     });
     let producer = Producer {
         encoded,
         settled: settled_to,
-        sink: task.sink,
+        sink,
         buffers,
         metrics: task.metrics.clone(),
         abort: task.abort.clone(),
         topic_used: task.topic_used,
         flush_timeout: task.flush_timeout,
+        gate: gate.clone(),
     };
     let mut threads = Vec::new();
     for n in 0..task.encoder_threads.max(1) {
@@ -92,9 +85,7 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     drop(encoders);
     threads.push(spawn("produce".to_owned(), move || producer.run())?);
 
-    let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    let out = BatchSender::new(batch, task.budget.clone(), slots, batches_to, reads_to, reading, arenas);
-    let reader = tokio::spawn(read(source, plan, out));
+    let reader = tokio::spawn(read(source, plan, feed.sender, resumed.unpublished));
 
     let now = Instant::now();
     let core = Core::new(
@@ -102,25 +93,27 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
             store_interval: STORE_INTERVAL,
             publish_interval: task.flush_interval,
             shutdown_timeout: task.shutdown_timeout,
+            delivery_timeout: task.delivery_timeout,
+            delivery: match task.boundary {
+                Some(boundary) => Delivery::ExactlyOnce { boundary, known: keeper.known() },
+                None => Delivery::AtLeastOnce,
+            },
         },
         now,
     );
+    let hands =
+        Hands { keeper, offsets: task.offsets, gate: gate.clone(), reading: feed.reading, pending: Pending::default() };
     let metrics = task.metrics;
     metrics.moved_ms.set(now_ms());
-    let pump = Pump {
-        core,
-        keeper,
-        reads,
-        settled,
-        reading: reading_to,
-        metrics: metrics.clone(),
-        budget: task.budget,
-        pending: Pending::default(),
-    };
+    let budget = task.budget;
+    let pump = Pump { core, hands, reads: feed.reads, settled, answering, budget, metrics: metrics.clone() };
     let result = pump.run(reader, control).await;
     // What was in flight when a run failed is read again by the next one.
     metrics.batches_in_flight.set(0);
     metrics.bytes_in_flight.set(0);
+    if let Some(gate) = gate {
+        gate.close();
+    }
     // Whatever still blocks in the client returns now.
     task.abort.store(true, Ordering::Relaxed);
     let (joined_to, joined) = oneshot::channel();
@@ -133,20 +126,6 @@ pub async fn run<S: Source>(mut source: S, partition: OffsetMap, task: TaskConte
     result
 }
 
-/// Sizes of batches, and how many of them may wait for an encoder.
-fn sizes(limits: Limits, budget: usize) -> (BatchSettings, usize) {
-    let rows = limits.batch_rows.clamp(1, BATCH_ROWS_MAX);
-    // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
-    let mut bytes = (budget / 12).clamp(16 << 10, 1 << 20);
-    let mut queue = (limits.queue_rows / rows).clamp(1, ENCODER_QUEUE_MAX);
-    if let Some(most) = limits.queue_bytes {
-        // One batch grows while another waits.
-        bytes = bytes.min(most / 2).max(1);
-        queue = queue.min(most / bytes).max(1);
-    }
-    (BatchSettings { bytes, rows, row_overhead: 512 }, queue)
-}
-
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, TaskError> {
     std::thread::Builder::new()
         .name(name)
@@ -154,103 +133,16 @@ fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<std::thre
         .map_err(|error| TaskError::Transient(Failure::from_error("a thread could not be started", &error)))
 }
 
-/// The reader task: snapshot, then stream.
-async fn read<S: Source>(
-    mut source: S,
-    plan: StartPlan<S::Position>,
-    mut out: BatchSender<S::Position>,
-) -> Result<(), TaskError> {
-    let result = async {
-        out.ready().await?;
-        let from = match plan {
-            StartPlan::Stream(from) => from,
-            StartPlan::Snapshot { stream } => {
-                let end = source.snapshot(&mut out).await?;
-                if !stream {
-                    return Ok(());
-                }
-                end
-            }
-            StartPlan::Idle => return Ok(()),
+/// Begins the sink's session, on a thread that can wait.
+async fn take_over(mut sink: Box<dyn Sink>) -> Result<Box<dyn Sink>, TaskError> {
+    blocking(move || {
+        let Some(transactions) = sink.transactions() else {
+            return Err(TaskError::definite("exactly-once delivery was asked of a sink without transactions"));
         };
-        source.stream(from, &mut out).await
-    }
-    .await;
-    match result {
-        Err(error) if Stopped::is(&error) => Ok(()),
-        other => other,
-    }
-}
-
-/// Loads, saves and publishes positions of one connector partition.
-#[derive(Clone)]
-struct Keeper {
-    connector: String,
-    partition: OffsetMap,
-    store: Arc<dyn CheckpointStore>,
-    offsets: Arc<dyn OffsetTopic>,
-    cluster: Option<String>,
-    published_at: Arc<Mutex<Option<(i32, i64)>>>,
-}
-
-impl Keeper {
-    async fn load<P: Position>(&self) -> Result<Option<P>, TaskError> {
-        let kafka = self.offsets.read(&self.connector, &self.partition).await?;
-        let saved = self.store.load(&self.connector, &self.partition)?;
-        let offset = match origin(&self.connector, saved.as_ref(), kafka.as_ref(), self.cluster.as_deref())? {
-            Origin::Nothing => return Ok(None),
-            Origin::Checkpoint(offset) => {
-                self.know(saved.and_then(|saved| saved.published_at));
-                offset
-            }
-            Origin::Kafka(offset, at) => {
-                self.know(Some(at));
-                self.save(offset.clone())?;
-                offset
-            }
-            Origin::Deleted => {
-                self.store.remove(&self.connector, &self.partition)?;
-                return Ok(None);
-            }
-        };
-        let position = P::from_offset(&offset).map_err(|error| {
-            TaskError::definite(format!(
-                "{error}; correct it with PATCH /connectors/{0}/offsets, or forget it with DELETE /connectors/{0}/offsets \
-                 while the connector is stopped",
-                self.connector
-            ))
-        })?;
-        Ok(Some(position))
-    }
-
-    fn know(&self, at: Option<(i32, i64)>) {
-        if let Ok(mut known) = self.published_at.lock() {
-            *known = at;
-        }
-    }
-
-    fn save(&self, offset: OffsetMap) -> Result<(), TaskError> {
-        // Held over the save: a store and a publish under way at the same time must not undo each other.
-        let published_at = self.published_at.lock().map_err(|_| TaskError::transient("a checkpoint save panicked"))?;
-        let checkpoint = SavedCheckpoint { offset, published_at: *published_at, cluster: self.cluster.clone() };
-        self.store.save(&self.connector, &self.partition, &checkpoint)
-    }
-
-    fn save_published(&self, offset: OffsetMap, at: (i32, i64)) -> Result<(), TaskError> {
-        let mut published_at =
-            self.published_at.lock().map_err(|_| TaskError::transient("a checkpoint save panicked"))?;
-        *published_at = Some(at);
-        let offset = self.store.load(&self.connector, &self.partition)?.map_or(offset, |newest| newest.offset);
-        let checkpoint = SavedCheckpoint { offset, published_at: Some(at), cluster: self.cluster.clone() };
-        self.store.save(&self.connector, &self.partition, &checkpoint)
-    }
-
-    async fn publish(&self, offset: OffsetMap) -> Result<(), TaskError> {
-        let at = self.offsets.write(&self.connector, &self.partition, Some(&offset)).await?;
-        let keeper = self.clone();
-        // The checkpoint learns which record is its own, so that a newer one is recognised.
-        blocking(move || keeper.save_published(offset, at)).await
-    }
+        transactions.take_over()?;
+        Ok(sink)
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(
@@ -258,26 +150,41 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, TaskError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(TaskError::Transient(Failure::from_error("storing a checkpoint did not finish", &error))),
+        Err(error) => {
+            Err(TaskError::Transient(Failure::from_error("work on a thread of its own did not finish", &error)))
+        }
     }
 }
 
-/// Stores and publishes under way: one of each at most.
+/// An answer under way, with the batch it is about.
+type Answer<T> = Option<BoxFuture<'static, (Seq, T)>>;
+
+/// What was begun and not answered: one of each at most.
 #[derive(Default)]
 struct Pending {
-    store: Option<BoxFuture<'static, (Seq, Result<(), TaskError>)>>,
-    publish: Option<BoxFuture<'static, (Seq, Result<(), TaskError>)>>,
+    store: Answer<Result<(), TaskError>>,
+    publish: Answer<Result<(), TaskError>>,
+    commit: Answer<Result<Place, CommitError>>,
+    recovery: Answer<Result<Option<StoredOffset>, TaskError>>,
+}
+
+/// Carries actions out.
+struct Hands {
+    keeper: Keeper,
+    offsets: Arc<dyn OffsetTopic>,
+    gate: Option<Arc<Gate>>,
+    reading: watch::Sender<Reading>,
+    pending: Pending,
 }
 
 struct Pump<P> {
     core: Core<P>,
-    keeper: Keeper,
-    reads: mpsc::Receiver<(Seq, P)>,
+    hands: Hands,
+    reads: mpsc::Receiver<Dispatched<P>>,
     settled: mpsc::Receiver<Settled>,
-    reading: watch::Sender<Reading>,
-    metrics: Arc<ConnectorMetrics>,
+    answering: Option<watch::Receiver<bool>>,
     budget: Budget,
-    pending: Pending,
+    metrics: Arc<ConnectorMetrics>,
 }
 
 impl<P: Position> Pump<P> {
@@ -290,6 +197,7 @@ impl<P: Position> Pump<P> {
         let mut reader_done = false;
         let mut controlled = true;
         control.mark_changed();
+        self.answering.as_mut().map(watch::Receiver::mark_changed);
         loop {
             let now = Instant::now();
             let wake_at = self.core.wake_at(now);
@@ -302,20 +210,33 @@ impl<P: Position> Pump<P> {
                     let wanted = if controlled { *control.borrow_and_update() } else { Control::Stop };
                     Input::Control(wanted)
                 }
-                Some((seq, end)) = self.reads.recv() => Input::Read { seq, end },
+                Some(Dispatched { seq, end, rows }) = self.reads.recv() => Input::Read { seq, end, rows },
                 Some(word) = self.settled.recv() => {
                     settled = Some(word);
                     Input::Tick
                 }
-                (seq, result) = maybe(&mut self.pending.store) => {
-                    self.pending.store = None;
+                (seq, result) = maybe(&mut self.hands.pending.commit) => {
+                    self.hands.pending.commit = None;
+                    self.metrics.offsets_committed.add(i64::from(result.is_ok()));
+                    if let Err(error) = &result {
+                        tracing::warn!(connector = self.hands.keeper.connector(), "a transaction was not committed: {error}");
+                    }
+                    Input::Committed { seq, result }
+                }
+                (seq, result) = maybe(&mut self.hands.pending.recovery) => {
+                    self.hands.pending.recovery = None;
+                    Input::Recovered { seq, result }
+                }
+                answers = change(&mut self.answering) => Input::Kafka { answers },
+                (seq, result) = maybe(&mut self.hands.pending.store) => {
+                    self.hands.pending.store = None;
                     self.metrics.checkpoints_stored.add(i64::from(result.is_ok()));
                     Input::Stored { seq, result }
                 }
-                (seq, result) = maybe(&mut self.pending.publish) => {
-                    self.pending.publish = None;
+                (seq, result) = maybe(&mut self.hands.pending.publish) => {
+                    self.hands.pending.publish = None;
                     if let Err(error) = &result {
-                        tracing::warn!(connector = %self.keeper.connector, "Failed to flush offsets to storage: {error}");
+                        tracing::warn!(connector = self.hands.keeper.connector(), "Failed to flush offsets to storage: {error}");
                     } else {
                         self.metrics.offsets_committed.add(1);
                     }
@@ -355,9 +276,9 @@ impl<P: Position> Pump<P> {
                 self.metrics.moved_ms.set(now_ms());
             }
             self.metrics.batches_in_flight.set(self.core.in_flight() as i64);
-            self.metrics.bytes_in_flight.set((self.budget.limit() - self.budget.available()) as i64);
+            self.metrics.bytes_in_flight.set(self.budget.taken() as i64);
             for action in actions.drain(..) {
-                if let Some(result) = Self::act(&mut self.pending, &self.keeper, &self.reading, action) {
+                if let Some(result) = self.hands.act(action) {
                     reader.abort();
                     return result;
                 }
@@ -367,20 +288,18 @@ impl<P: Position> Pump<P> {
 
     fn drain_reads(&mut self, actions: &mut Vec<Action<P>>) {
         let now = Instant::now();
-        while let Ok((seq, end)) = self.reads.try_recv() {
-            self.core.step(now, Input::Read { seq, end }, actions);
+        while let Ok(Dispatched { seq, end, rows }) = self.reads.try_recv() {
+            self.core.step(now, Input::Read { seq, end, rows }, actions);
         }
     }
+}
 
-    fn act(
-        pending: &mut Pending,
-        keeper: &Keeper,
-        reading: &watch::Sender<Reading>,
-        action: Action<P>,
-    ) -> Option<Result<(), TaskError>> {
+impl Hands {
+    /// Begins what an action asks for. Gives the task's result when it is over.
+    fn act<P: Position>(&mut self, action: Action<P>) -> Option<Result<(), TaskError>> {
         match action {
             Action::Reading(go) => {
-                reading.send_if_modified(|reading| {
+                self.reading.send_if_modified(|reading| {
                     let wanted = if go { Reading::Go } else { Reading::Hold };
                     let change = *reading != Reading::Stop && *reading != wanted;
                     if change {
@@ -390,16 +309,40 @@ impl<P: Position> Pump<P> {
                 });
             }
             Action::StopReading => {
-                reading.send_replace(Reading::Stop);
+                self.reading.send_replace(Reading::Stop);
             }
-            Action::Store { seq, position } => {
-                let keeper = keeper.clone();
-                let offset = position.to_offset();
-                pending.store = Some(Box::pin(async move { (seq, blocking(move || keeper.save(offset)).await) }));
+            Action::Produce { upto } => {
+                if let Some(gate) = &self.gate {
+                    gate.admit(upto);
+                }
+            }
+            Action::Commit { seq, position } => {
+                let (answer_to, answer) = oneshot::channel();
+                self.ask(Command::Commit(self.keeper.record(position.to_offset()), answer_to));
+                let lost = || CommitError::Unknown(Failure::new("the producer ended before Kafka's answer came"));
+                self.pending.commit =
+                    Some(Box::pin(async move { (seq, answer.await.unwrap_or_else(|_| Err(lost()))) }));
+            }
+            Action::Recover { seq } => {
+                let (answer_to, answer) = oneshot::channel();
+                self.ask(Command::Renew(answer_to));
+                let (keeper, offsets) = (self.keeper.clone(), self.offsets.clone());
+                let read_back = async move {
+                    answer.await.unwrap_or_else(|_| Err(TaskError::transient("the producer has ended")))?;
+                    // After the renewal only: what was open has ended.
+                    offsets.read(keeper.connector(), keeper.partition()).await
+                };
+                self.pending.recovery = Some(Box::pin(async move { (seq, read_back.await) }));
+            }
+            Action::Abort => self.ask(Command::Abort),
+            Action::Store { seq, position, at } => {
+                let (keeper, offset) = (self.keeper.clone(), position.to_offset());
+                self.pending.store =
+                    Some(Box::pin(async move { (seq, blocking(move || keeper.save(offset, at)).await) }));
             }
             Action::Publish { seq, position } => {
-                let keeper = keeper.clone();
-                pending.publish = Some(Box::pin(async move { (seq, keeper.publish(position.to_offset()).await) }));
+                let publish = publish(self.keeper.clone(), self.offsets.clone(), position.to_offset());
+                self.pending.publish = Some(Box::pin(async move { (seq, publish.await) }));
             }
             // No source of ours needs to be told yet: a binlog keeps nothing for its readers.
             Action::Confirm(_) => {}
@@ -407,6 +350,28 @@ impl<P: Position> Pump<P> {
         }
         None
     }
+
+    fn ask(&self, command: Command) {
+        // Without a gate the command is dropped, which answers it: the core asks such things in exactly-once tasks only.
+        if let Some(gate) = &self.gate {
+            gate.ask(command);
+        }
+    }
+}
+
+async fn publish(keeper: Keeper, offsets: Arc<dyn OffsetTopic>, offset: OffsetMap) -> Result<(), TaskError> {
+    let at = offsets.write(keeper.connector(), keeper.partition(), Some(&offset)).await?;
+    blocking(move || keeper.save_published(offset, at)).await
+}
+
+/// The next word on whether Kafka answers.
+async fn change(answering: &mut Option<watch::Receiver<bool>>) -> bool {
+    if let Some(receiver) = answering
+        && receiver.changed().await.is_ok()
+    {
+        return *receiver.borrow_and_update();
+    }
+    std::future::pending().await
 }
 
 /// Our clock, milliseconds since the epoch.
@@ -429,22 +394,4 @@ fn panicked(error: tokio::task::JoinError) -> TaskError {
 /// A flag that makes a blocked sink return, shared between the driver and the sink's maker.
 pub fn abort_flag() -> Arc<AtomicBool> {
     Arc::new(AtomicBool::new(false))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_and_queue_follow_the_limits() {
-        let size = |batch_rows, queue_rows, queue_bytes| {
-            let (batch, queue) = sizes(Limits { batch_rows, queue_rows, queue_bytes }, 128 << 20);
-            (batch.rows, batch.bytes, queue)
-        };
-        assert_eq!(size(2048, 8192, None), (2048, 1 << 20, 4));
-        assert_eq!(size(100, 150, None), (100, 1 << 20, 1));
-        assert_eq!(size(1_000_000, 2_000_000, None), (BATCH_ROWS_MAX, 1 << 20, ENCODER_QUEUE_MAX));
-        assert_eq!(size(2048, 8192, Some(512 << 10)), (2048, 256 << 10, 2));
-        assert_eq!(size(1, 2, Some(1)), (1, 1, 1));
-    }
 }

@@ -1,12 +1,9 @@
 //! Encoder threads and the producer thread: batches may be encoded out of order, never produced so.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+    mpsc::{Receiver, SyncSender},
 };
 
 use model::{RowArena, Seq};
@@ -16,8 +13,9 @@ use tokio::sync::mpsc;
 use crate::{
     batch::{Ack, ChangeBatch, EncodedBatch, Settled},
     error::{Failure, TaskError},
+    lane::{Command, Gate, Lane, Turn},
     metrics::ConnectorMetrics,
-    port::Sink,
+    port::{CommitError, Sink},
     sender::Pool,
 };
 
@@ -156,35 +154,70 @@ pub(crate) struct Producer {
     pub(crate) abort: Arc<AtomicBool>,
     pub(crate) topic_used: Box<dyn Fn(&str) + Send + Sync>,
     pub(crate) flush_timeout: std::time::Duration,
+    /// Exactly-once: what the core lets through.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
+/// What encoders give on.
+type Encoded = Result<EncodedBatch, TaskError>;
+
 impl Producer {
-    /// The body of the thread; ends when all encoders have, after a flush.
+    /// The body of the thread; ends after a flush when all encoders have, or when the gate is closed.
     pub(crate) fn run(mut self) {
-        let mut next = Seq(0);
-        let mut waiting = BTreeMap::new();
-        let mut dead = false;
-        while let Ok(result) = self.encoded.recv() {
-            let (seq, batch) = match result {
-                Ok(batch) => (batch.seq, Ok(batch)),
-                Err((seq, error)) => (seq, Err(error)),
-            };
-            waiting.insert(seq, batch);
-            while let Some(batch) = waiting.remove(&next) {
-                // After a failure later batches must not overtake the lost one.
-                dead = dead || self.abort.load(Ordering::Relaxed) || !self.produce(next, batch);
-                if dead {
-                    self.abort.store(true, Ordering::Relaxed);
+        let (mut lane, mut dead) = (Lane::default(), false);
+        loop {
+            match self.gate.as_ref().map(|gate| gate.turn(lane.next())) {
+                Some(Turn::Do(command)) => {
+                    self.carry_out(command);
+                    continue;
                 }
-                next = next.next();
+                Some(Turn::End) => break,
+                Some(Turn::Produce) | None => {}
+            }
+            let Some((seq, batch)) = self.receive(&mut lane) else { break };
+            // After a failure later batches must not overtake the lost one.
+            dead = dead || self.abort.load(Ordering::Relaxed) || !self.produce(seq, batch);
+            if dead {
+                self.abort.store(true, Ordering::Relaxed);
             }
         }
-        if !dead {
+        if let Some(gate) = &self.gate {
+            gate.leave();
+        } else if !dead {
             self.sink.flush(self.flush_timeout);
         }
     }
 
-    fn produce(&mut self, seq: Seq, batch: Result<EncodedBatch, TaskError>) -> bool {
+    /// The next batch in order; `None` when all encoders have ended.
+    fn receive(&mut self, lane: &mut Lane<Encoded>) -> Option<(Seq, Encoded)> {
+        loop {
+            if let Some(next) = lane.pop() {
+                return Some(next);
+            }
+            match self.encoded.recv().ok()? {
+                Ok(batch) => lane.push(batch.seq, Ok(batch)),
+                Err((seq, error)) => lane.push(seq, Err(error)),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let missing = || Failure::new("the sink has no transactions; this is a defect of afterimage");
+        let transactions = self.sink.transactions();
+        // Whoever no longer listens for an answer has ended.
+        match (command, transactions) {
+            (Command::Commit(record, answer), Some(transactions)) => drop(answer.send(transactions.commit(&record))),
+            (Command::Renew(answer), Some(transactions)) => drop(answer.send(transactions.renew())),
+            (Command::Abort, Some(transactions)) => transactions.abort(),
+            (Command::Commit(_, answer), None) => {
+                drop(answer.send(Err(CommitError::Aborted(TaskError::Definite(missing())))))
+            }
+            (Command::Renew(answer), None) => drop(answer.send(Err(TaskError::Definite(missing())))),
+            (Command::Abort, None) => {}
+        }
+    }
+
+    fn produce(&mut self, seq: Seq, batch: Encoded) -> bool {
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) => {

@@ -1,8 +1,10 @@
 //! The ledger of batches in flight: dispatched in order, settled in any order, released from the head only.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, marker::PhantomData};
 
 use model::Seq;
+
+use crate::rules::{Rules, Sound};
 
 /// A batch that does not join the one before it, or a settlement of a batch that is not in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,19 +30,20 @@ struct Entry<P> {
 
 /// Batches in flight, oldest first.
 #[derive(Debug)]
-pub struct Ledger<P> {
+pub struct Ledger<P, R = Sound> {
     entries: VecDeque<Entry<P>>,
     /// Number of the head entry, or of the next one when there is none.
     head: Seq,
+    rules: PhantomData<R>,
 }
 
-impl<P> Default for Ledger<P> {
+impl<P, R> Default for Ledger<P, R> {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), head: Seq(0) }
+        Self { entries: VecDeque::new(), head: Seq(0), rules: PhantomData }
     }
 }
 
-impl<P> Ledger<P> {
+impl<P, R: Rules> Ledger<P, R> {
     /// Batches in flight.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -69,11 +72,17 @@ impl<P> Ledger<P> {
     /// # Errors
     /// It is not in flight, or was settled before.
     pub fn deliver(&mut self, seq: Seq) -> Result<Option<(Seq, P)>, LedgerError> {
-        let index = seq.0.checked_sub(self.head.0).ok_or(LedgerError::Unknown(seq))?;
-        let entry = usize::try_from(index).ok().and_then(|i| self.entries.get_mut(i));
-        match entry {
+        let Some(index) = seq.0.checked_sub(self.head.0) else {
+            // Without the rule this is a batch that was passed over before.
+            return if R::PREFIX_ONLY { Err(LedgerError::Unknown(seq)) } else { Ok(None) };
+        };
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        match self.entries.get_mut(index) {
             Some(entry) if !entry.delivered => entry.delivered = true,
             _ => return Err(LedgerError::Unknown(seq)),
+        }
+        if !R::PREFIX_ONLY {
+            self.entries.iter_mut().take(index).for_each(|entry| entry.delivered = true);
         }
         let mut last = None;
         while self.entries.front().is_some_and(|entry| entry.delivered) {
@@ -92,7 +101,7 @@ mod tests {
 
     #[test]
     fn releases_only_the_contiguous_prefix() {
-        let mut ledger = Ledger::default();
+        let mut ledger: Ledger<_> = Ledger::default();
         for n in 0..4 {
             assert_eq!(ledger.dispatch(Seq(n), n * 10), Ok(()));
         }
@@ -106,7 +115,7 @@ mod tests {
 
     #[test]
     fn refuses_gaps_repeats_and_strangers() {
-        let mut ledger = Ledger::default();
+        let mut ledger: Ledger<_> = Ledger::default();
         assert_eq!(ledger.dispatch(Seq(1), ()), Err(LedgerError::Gap { expected: Seq(0), got: Seq(1) }));
         assert_eq!(ledger.dispatch(Seq(0), ()), Ok(()));
         assert_eq!(ledger.dispatch(Seq(0), ()), Err(LedgerError::Gap { expected: Seq(1), got: Seq(0) }));

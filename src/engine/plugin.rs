@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     budget::Budget,
     config::ConfigDef,
+    core::Boundary,
     error::TaskError,
     metrics::ConnectorMetrics,
     port::{CheckpointStore, OffsetTopic, SchemaHistoryOpener, Sink},
@@ -105,6 +106,10 @@ pub struct TaskContext {
     pub shutdown_timeout: Duration,
     /// `afterimage.encoder.threads`.
     pub encoder_threads: usize,
+    /// At-least-once, or in transactions of which size; the sink has to have transactions then.
+    pub boundary: Option<Boundary>,
+    /// `delivery.timeout.ms` where it has an end: how long a batch may wait while Kafka answers.
+    pub delivery_timeout: Option<Duration>,
     /// Kafka's cluster id, to recognise a checkpoint of another cluster.
     pub cluster: Option<String>,
 }

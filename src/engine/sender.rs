@@ -7,7 +7,20 @@ use model::{RowArena, Seq};
 use record::{CapturedTable, DynamicRecord};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::{batch::ChangeBatch, budget::Budget, budget::Permit, error::TaskError};
+use crate::{
+    batch::{ChangeBatch, Dispatched},
+    budget::{Budget, Permit},
+    error::TaskError,
+    source::Limits,
+};
+
+/// Batches in flight between reader and settlement: enough for Kafka's round trip at full rate, few enough that
+/// queues stay short. Also the capacity of every channel of the pipeline.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Rows of a batch at most, whatever the source allows: later ones would only wait longer.
+const BATCH_ROWS_MAX: usize = 8192;
+/// Batches waiting for an encoder at most: further ahead the reader gains nothing.
+const ENCODER_QUEUE_MAX: usize = 16;
 
 /// The pipeline takes no more: the task was asked to stop, or has failed further down.
 ///
@@ -50,13 +63,56 @@ const EXPANSION: usize = 2;
 /// Each batch exists up to three times: as cells, as records, and in the client's queue.
 const COPIES: usize = 3;
 
+/// A sender and the ends of what leads out of it.
+pub struct Feed<P> {
+    /// For the source.
+    pub sender: BatchSender<P>,
+    /// Batches, for the encoders.
+    pub batches: mpsc::Receiver<ChangeBatch>,
+    /// The same batches as the core hears of them, each before the batch itself can be taken.
+    pub reads: mpsc::Receiver<Dispatched<P>>,
+    /// Tells the source whether to read.
+    pub reading: watch::Sender<Reading>,
+    /// Arenas that encoders are done with.
+    pub arenas: Pool<RowArena>,
+}
+
+impl<P> Feed<P> {
+    /// A sender that takes its memory from `budget` and lets as much wait as `limits` say.
+    pub fn new(limits: Limits, budget: Budget) -> Self {
+        let (settings, queue) = sizes(limits, budget.limit());
+        let (reading, reading_from) = watch::channel(Reading::Go);
+        let (encoders, batches) = mpsc::channel(queue);
+        let (reads_to, reads) = mpsc::channel(IN_FLIGHT_MAX);
+        let arenas = Pool::<RowArena>::default();
+        let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        let pool = Arc::clone(&arenas);
+        let sender = BatchSender::new(settings, budget, slots, encoders, reads_to, reading_from, pool);
+        Self { sender, batches, reads, reading, arenas }
+    }
+}
+
+/// Sizes of batches, and how many of them may wait for an encoder.
+fn sizes(limits: Limits, budget: usize) -> (BatchSettings, usize) {
+    let rows = limits.batch_rows.clamp(1, BATCH_ROWS_MAX);
+    // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
+    let mut bytes = (budget / 12).clamp(16 << 10, 1 << 20);
+    let mut queue = (limits.queue_rows / rows).clamp(1, ENCODER_QUEUE_MAX);
+    if let Some(most) = limits.queue_bytes {
+        // One batch grows while another waits.
+        bytes = bytes.min(most / 2).max(1);
+        queue = queue.min(most / bytes).max(1);
+    }
+    (BatchSettings { bytes, rows, row_overhead: 512 }, queue)
+}
+
 /// Where a source puts what it reads.
 pub struct BatchSender<P> {
     pub(crate) settings: BatchSettings,
     pub(crate) budget: Budget,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) encoders: mpsc::Sender<ChangeBatch>,
-    pub(crate) reads: mpsc::Sender<(Seq, P)>,
+    pub(crate) reads: mpsc::Sender<Dispatched<P>>,
     pub(crate) reading: watch::Receiver<Reading>,
     pub(crate) pool: Pool<RowArena>,
     seq: Seq,
@@ -79,12 +135,12 @@ pub enum Reading {
 }
 
 impl<P> BatchSender<P> {
-    pub(crate) fn new(
+    fn new(
         settings: BatchSettings,
         budget: Budget,
         slots: Arc<Semaphore>,
         encoders: mpsc::Sender<ChangeBatch>,
-        reads: mpsc::Sender<(Seq, P)>,
+        reads: mpsc::Sender<Dispatched<P>>,
         reading: watch::Receiver<Reading>,
         pool: Pool<RowArena>,
     ) -> Self {
@@ -241,6 +297,7 @@ impl<P> BatchSender<P> {
             slot = self.slots.clone().acquire_owned() => slot.map_err(|_| Stopped)?,
             () = stopped(&mut self.reading) => return Err(Stopped),
         };
+        let rows = (self.rows.rows().len() + self.dynamic.len()) as u64;
         let fresh = self.pool.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default();
         let batch = ChangeBatch {
             seq: self.seq,
@@ -252,7 +309,7 @@ impl<P> BatchSender<P> {
         };
         self.estimate = 0;
         // The core hears of the batch before anyone can settle it.
-        self.reads.send((self.seq, end)).await.map_err(|_| Stopped)?;
+        self.reads.send(Dispatched { seq: self.seq, end, rows }).await.map_err(|_| Stopped)?;
         self.seq = self.seq.next();
         self.encoders.send(batch).await.map_err(|_| Stopped)
     }
@@ -262,4 +319,22 @@ impl<P> BatchSender<P> {
 async fn stopped(reading: &mut watch::Receiver<Reading>) {
     // An error means the driver is gone, which ends the reader as well.
     let _ = reading.wait_for(|reading| *reading == Reading::Stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_and_queue_follow_the_limits() {
+        let size = |batch_rows, queue_rows, queue_bytes| {
+            let (batch, queue) = sizes(Limits { batch_rows, queue_rows, queue_bytes }, 128 << 20);
+            (batch.rows, batch.bytes, queue)
+        };
+        assert_eq!(size(2048, 8192, None), (2048, 1 << 20, 4));
+        assert_eq!(size(100, 150, None), (100, 1 << 20, 1));
+        assert_eq!(size(1_000_000, 2_000_000, None), (BATCH_ROWS_MAX, 1 << 20, ENCODER_QUEUE_MAX));
+        assert_eq!(size(2048, 8192, Some(512 << 10)), (2048, 256 << 10, 2));
+        assert_eq!(size(1, 2, Some(1)), (1, 1, 1));
+    }
 }

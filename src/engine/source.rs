@@ -4,7 +4,10 @@ use std::future::Future;
 
 use model::Position;
 
-use crate::{error::TaskError, sender::BatchSender};
+use crate::{
+    error::TaskError,
+    sender::{BatchSender, Stopped},
+};
 
 /// What a source does after its checks.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,4 +71,43 @@ pub trait Source: Send + 'static {
         from: Self::Position,
         out: &mut BatchSender<Self::Position>,
     ) -> impl Future<Output = Result<(), TaskError>> + Send;
+}
+
+/// The reader of one task: snapshot, then stream, as planned. `announce`: the position to stream from goes through the
+/// pipeline as an empty batch first, because Kafka does not know it. The end of the pipeline ends the reader without an
+/// error.
+///
+/// # Errors
+/// The source's.
+pub async fn read<S: Source>(
+    mut source: S,
+    plan: StartPlan<S::Position>,
+    mut out: BatchSender<S::Position>,
+    announce: bool,
+) -> Result<(), TaskError> {
+    let result = async {
+        out.ready().await?;
+        let from = match plan {
+            StartPlan::Stream(from) => {
+                if announce {
+                    out.dispatch(from.clone()).await?;
+                }
+                from
+            }
+            StartPlan::Snapshot { stream } => {
+                let end = source.snapshot(&mut out).await?;
+                if !stream {
+                    return Ok(());
+                }
+                end
+            }
+            StartPlan::Idle => return Ok(()),
+        };
+        source.stream(from, &mut out).await
+    }
+    .await;
+    match result {
+        Err(error) if Stopped::is(&error) => Ok(()),
+        other => other,
+    }
 }

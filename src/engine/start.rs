@@ -4,7 +4,7 @@ use model::OffsetMap;
 
 use crate::{
     error::TaskError,
-    port::{SavedCheckpoint, StoredOffset},
+    port::{Place, SavedCheckpoint, StoredOffset},
 };
 
 /// Which position a task starts from.
@@ -15,7 +15,7 @@ pub enum Origin {
     /// The local checkpoint, which is as new as Kafka's record or newer.
     Checkpoint(OffsetMap),
     /// The offsets topic: written by somebody else since, or the checkpoint is gone. The checkpoint is repaired.
-    Kafka(OffsetMap, (i32, i64)),
+    Kafka(OffsetMap, Place),
     /// The offset was deleted in Kafka since: the checkpoint is forgotten.
     Deleted,
 }

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mysql-ddl", &[]),
     ("record", &["model"]),
     ("engine", &["model", "record"]),
+    ("sim", &["engine", "model"]),
     ("mysql", &["engine", "model", "mysql-ddl", "mysql-protocol", "record", "tls"]),
     ("kafka", &["engine", "model", "record", "tls"]),
     ("store", &["engine", "model"]),
@@ -42,6 +43,8 @@ const FREE_OF: &[(&str, &[&str])] = &[
     ("mysql-ddl", &["tokio", "rdkafka", "rocksdb", "tracing"]),
     ("record", &["tokio", "rdkafka", "rocksdb"]),
     ("engine", &["rdkafka", "rocksdb", "mysql_async"]),
+    ("sim", &["rdkafka", "rocksdb", "mysql_async"]),
+    ("afterimage", &["sim"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

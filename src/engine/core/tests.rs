@@ -15,7 +15,7 @@ impl fmt::Display for Place {
 
 impl Position for Place {
     fn to_offset(&self) -> OffsetMap {
-        OffsetMap::new()
+        [("place".to_owned(), self.0.into())].into_iter().collect()
     }
     fn from_offset(_: &OffsetMap) -> Result<Self, OffsetError> {
         Ok(Place(0))
@@ -30,11 +30,21 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(Delivery::AtLeastOnce)
+    }
+
+    fn exactly_once(boundary: Boundary) -> Self {
+        Self::with(Delivery::ExactlyOnce { boundary, known: Some((0, 4)) })
+    }
+
+    fn with(delivery: Delivery) -> Self {
         let start = Instant::now();
         let settings = CoreSettings {
             store_interval: Duration::from_millis(100),
             publish_interval: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(10),
+            delivery_timeout: Some(Duration::from_secs(120)),
+            delivery,
         };
         Self { core: Core::new(settings, start), start, now: Duration::ZERO }
     }
@@ -47,7 +57,15 @@ impl Rig {
     }
 
     fn read(&mut self, n: u64) -> Vec<Action<Place>> {
-        self.step(0, Input::Read { seq: Seq(n), end: Place(n) })
+        self.rows(n, 1)
+    }
+
+    fn rows(&mut self, n: u64, rows: u64) -> Vec<Action<Place>> {
+        self.step(0, Input::Read { seq: Seq(n), end: Place(n), rows })
+    }
+
+    fn committed(&mut self, n: u64, at: i64) -> Vec<Action<Place>> {
+        self.step(1, Input::Committed { seq: Seq(n), result: Ok((0, at)) })
     }
 
     fn delivered(&mut self, n: u64) -> Vec<Action<Place>> {
@@ -56,7 +74,7 @@ impl Rig {
 }
 
 fn store(n: u64) -> Action<Place> {
-    Action::Store { seq: Seq(n), position: Place(n) }
+    Action::Store { seq: Seq(n), position: Place(n), at: None }
 }
 
 fn publish(n: u64) -> Action<Place> {
@@ -169,3 +187,29 @@ fn pausing_holds_the_reader_and_stores_at_once() {
     assert_eq!(rig.step(1, Input::Stored { seq: Seq(0), result: Ok(()) }), [publish(0)]);
     assert_eq!(rig.step(1, Input::Control(Control::Run)), [Action::Reading(true)]);
 }
+
+#[test]
+fn a_batch_that_waits_is_an_incident_only_while_kafka_answers() {
+    let mut rig = Rig::new();
+    rig.read(0);
+    assert!(rig.step(600_000, Input::Tick).is_empty(), "nobody says that Kafka answers");
+    assert!(rig.step(0, Input::Kafka { answers: true }).is_empty());
+    assert!(rig.step(60_000, Input::Kafka { answers: false }).is_empty());
+    assert!(rig.step(600_000, Input::Kafka { answers: true }).is_empty(), "an outage is waited out");
+    assert!(rig.step(119_999, Input::Tick).is_empty());
+    assert_eq!(rig.step(1, Input::Tick), [Action::StopReading]);
+    let out = rig.step(0, Input::SourceEnded(Ok(())));
+    assert!(matches!(&out[..], [Action::Exit(Err(TaskError::Transient(_)))]), "{out:?}");
+}
+
+#[test]
+fn progress_of_the_oldest_batch_begins_the_wait_anew() {
+    let mut rig = Rig::new();
+    (0..2).for_each(|n| drop(rig.read(n)));
+    rig.step(0, Input::Kafka { answers: true });
+    assert_eq!(rig.step(100_000, Input::Settled { seq: Seq(0), result: Ok(()) }), [store(0)]);
+    assert!(!rig.step(100_000, Input::Tick).contains(&Action::StopReading));
+    assert!(rig.step(20_000, Input::Tick).contains(&Action::StopReading));
+}
+
+mod exactly_once;

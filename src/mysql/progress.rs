@@ -259,33 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn the_next_gtid_ends_what_had_the_last_one() {
-        let event = |number| GtidEvent {
-            anonymous: false,
-            uuid: [1; 16],
-            tag: &[],
-            number,
-            flags: 0,
-            last_committed: None,
-            sequence_number: None,
-            immediate_commit_timestamp: None,
-            original_commit_timestamp: None,
-            transaction_length: None,
-            immediate_server_version: None,
-            original_server_version: None,
-        };
-        let mut from = MySqlPosition::new("b.000001".parse().expect("a name"), 4, None);
-        from.gtids = Some(Arc::default());
-        let mut progress = Progress::new(&from);
-        for number in 1..=3 {
-            progress.begin_group(&event(number), true);
-            progress.begin(None);
-        }
-        let done = progress.position(0).gtids.map(|gtids| gtids.to_string());
-        assert_eq!(done.as_deref(), Some("01010101-0101-0101-0101-010101010101:1-2"));
-    }
-
-    #[test]
     fn positions_pass_four_gigabytes() {
         let mut progress = progress(0xffff_fff0);
         progress.advance(&header(0x20, 0x10));

@@ -97,11 +97,6 @@ impl Progress {
         self.transaction.as_mut()
     }
 
-    /// Whether a transaction is open.
-    pub(crate) fn has_transaction(&self) -> bool {
-        self.transaction.is_some()
-    }
-
     /// The present transaction's GTID.
     pub(crate) fn gtid(&self) -> Option<&Arc<str>> {
         self.gtid.as_ref().map(|(_, text)| text)
@@ -143,6 +138,10 @@ impl Progress {
 
     /// A transaction (or a single statement) with or without a name begins.
     pub(crate) fn begin_group(&mut self, event: &GtidEvent<'_>, gtid_mode: bool) {
+        // Another name says that what had the last one is over, however it ended.
+        if self.gtid.is_some() {
+            self.complete();
+        }
         self.gtid = event.gtid().map(|gtid| {
             let text = gtid.to_string();
             (gtid, text.into())

@@ -56,12 +56,6 @@ impl Statements<'_> {
         let sql = String::from_utf8_lossy(query.sql);
         let database = String::from_utf8_lossy(query.schema);
         let lexing = lexing(query);
-        if word == "ROLLBACK" {
-            if self.progress.has_transaction() {
-                tracing::warn!("a transaction at {} was rolled back after its rows were logged", self.place_text());
-            }
-            return Ok(nothing);
-        }
         if matches!(word, "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD")
             && !self.config.history.ddl_filter.drops(&sql)
         {

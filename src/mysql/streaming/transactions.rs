@@ -27,11 +27,16 @@ impl Streamer<'_> {
                 return Ok(());
             }
             "COMMIT" => return self.complete(&event.header, out),
+            "ROLLBACK" => {
+                // Rows of tables without transactions stay, and those of the others were logged beside them.
+                tracing::warn!("a transaction was rolled back after its rows were logged, at {}", self.place());
+                return self.complete(&event.header, out);
+            }
             "XA COMMIT" | "XA ROLLBACK" => {
                 self.progress.complete();
                 return Ok(());
             }
-            "XA END" | "SAVEPOINT" => {
+            "XA END" | "SAVEPOINT" | "ROLLBACK TO" => {
                 self.passed_over();
                 return Ok(());
             }
@@ -109,6 +114,7 @@ fn leading_words(sql: &[u8]) -> String {
     let first = words.next().unwrap_or_default().to_ascii_uppercase();
     match first.as_str() {
         "XA" => format!("XA {}", words.next().unwrap_or_default().to_ascii_uppercase()),
+        "ROLLBACK" if words.any(|word| word.eq_ignore_ascii_case("TO")) => "ROLLBACK TO".to_owned(),
         _ => first,
     }
 }
@@ -122,6 +128,8 @@ mod tests {
         assert_eq!(leading_words(b"BEGIN"), "BEGIN");
         assert_eq!(leading_words(b" commit;"), "COMMIT");
         assert_eq!(leading_words(b"xa\n start X'00',X'',1"), "XA START");
+        assert_eq!(leading_words(b"ROLLBACK"), "ROLLBACK");
+        assert_eq!(leading_words(b"rollback work to savepoint `s`"), "ROLLBACK TO");
         assert_eq!(leading_words(b"ALTER TABLE t"), "ALTER");
         assert_eq!(leading_words(b""), "");
     }

@@ -147,7 +147,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
     /// Orders to insert at once.
-    #[arg(long, value_name = "N", default_value_t = 25_000)]
+    #[arg(long, value_name = "N", default_value_t = 25_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub count: u64,
     /// Lines of those orders.
     #[arg(long, value_name = "N", default_value_t = 47_000)]

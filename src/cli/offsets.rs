@@ -51,6 +51,14 @@ impl Places {
     async fn open(worker: &Path) -> Result<Self, Failed> {
         let worker =
             WorkerConfig::load(worker).map_err(|error| Failed::new(error.exit_code(), error.to_string()))?.config;
+        if let Some(file) = &worker.offset_file {
+            let text = format!(
+                "this worker file is for standalone mode, whose offsets are in the file {}: see them by GET \
+                 /connectors/NAME/offsets of the running worker, and change them by PATCH or DELETE there",
+                file.display()
+            );
+            return Err(Failed::new(2, text));
+        }
         let raw = &worker.raw;
         let admin = worker_client(Role::Admin, raw, "afterimage-offsets", &[]).map_err(refused)?;
         let cluster = tokio::task::spawn_blocking(move || Cluster::open(&admin)?.reach(REACH))

@@ -8,15 +8,21 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use engine::metrics::ConnectorMetrics;
 use serde_json::json;
 
-use crate::{backing::State as TaskState, herder::ConnectorView, rest::Api};
+use crate::{
+    access::{REFUSED, Users},
+    backing::State as TaskState,
+    herder::ConnectorView,
+    rest::Api,
+};
 
 /// What the admin port is made from.
 #[derive(Clone)]
@@ -30,15 +36,27 @@ struct Admin {
 const STALL_MS: i64 = 60_000;
 
 /// The router of the admin port.
-pub fn router(api: Api) -> Router {
+pub fn router(api: Api, users: Option<Users>) -> Router {
     let admin = Admin { api, began: Instant::now(), started_ms: jiff::Timestamp::now().as_millisecond() };
-    Router::new()
+    let router = Router::new()
         .route("/", get(root))
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/api/connectors/{connector}/progress", get(progress))
-        .with_state(admin)
+        .with_state(admin);
+    match users {
+        Some(users) => router.layer(middleware::from_fn_with_state(users, authenticate)),
+        None => router,
+    }
+}
+
+/// Lets only the users pass. Unlike the REST API, whose answers are Connect's, this one tells a browser to ask.
+async fn authenticate(State(users): State<Users>, request: Request, next: Next) -> Response {
+    if users.admits(request.headers()) {
+        return next.run(request).await;
+    }
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"afterimage\"")], REFUSED).into_response()
 }
 
 impl Admin {

@@ -38,6 +38,7 @@ use crate::{
     },
     error::StartError,
     lock,
+    standalone::{Memory, NoCheckpoints, OffsetFile},
     worker::WorkerConfig,
 };
 
@@ -54,9 +55,10 @@ pub struct KafkaCluster;
 struct KafkaServices {
     worker: Arc<WorkerConfig>,
     cluster_id: Option<String>,
-    configs: Arc<Configs>,
-    statuses: Arc<Statuses>,
-    offsets: Arc<Offsets>,
+    configs: Arc<dyn ConfigBacking>,
+    statuses: Arc<dyn StatusBacking>,
+    offsets: Arc<dyn OffsetBacking>,
+    checkpoints: Arc<dyn CheckpointStore>,
     store: Arc<Store>,
     membership: Mutex<Option<Membership>>,
 }
@@ -68,7 +70,10 @@ impl Cluster for KafkaCluster {
         worker_id: String,
     ) -> BoxFuture<'_, Result<Arc<dyn Services>, StartError>> {
         async move {
-            let services = open(worker, &worker_id).await?;
+            let services = match worker.offset_file.clone() {
+                Some(file) => open_standalone(worker, &file).await?,
+                None => open(worker, &worker_id).await?,
+            };
             Ok(Arc::new(services) as Arc<dyn Services>)
         }
         .boxed()
@@ -105,20 +110,52 @@ fn blocked(error: tokio::task::JoinError) -> StartError {
     StartError::Failed(format!("a thread of the start broke down: {error}"))
 }
 
+/// What the worker says to all connectors' clients, translated before anything is opened, so that a wrong setting changes
+/// nothing.
+fn check_worker(worker: &WorkerConfig) -> Result<(), StartError> {
+    let nothing = BTreeMap::new();
+    let problems = |role| connector_client(role, &worker.raw, &nothing, "c", 0).err().unwrap_or_default();
+    let all: Vec<Problem> = [Role::Producer, Role::Admin].into_iter().flat_map(problems).collect();
+    if all.is_empty() { Ok(()) } else { Err(refused(all)) }
+}
+
+fn open_store(dir: &Path) -> Result<Store, StartError> {
+    Store::open(dir, Limits::default()).map_err(|error| match error.kind {
+        StoreErrorKind::InUse => StartError::InUse(error.to_string()),
+        _ => StartError::Failed(error.to_string()),
+    })
+}
+
+/// A worker alone: nothing of its own is in Kafka, and there is no group.
+async fn open_standalone(worker: Arc<WorkerConfig>, file: &Path) -> Result<KafkaServices, StartError> {
+    check_worker(&worker)?;
+    let client_id = if worker.client_id.is_empty() { "connect-standalone" } else { &worker.client_id };
+    let admin = worker_client(Role::Admin, &worker.raw, &format!("{client_id}-shared-admin"), &[]).map_err(refused)?;
+    let (dir, file) = (worker.state_dir.join("connect"), file.to_owned());
+    // The store is opened for the copy of the schema history, and so that nobody else works in the folder.
+    let opened = move || Ok::<_, StartError>((open_store(&dir)?, OffsetFile::open(&file)?));
+    let (store, offsets) = tokio::task::spawn_blocking(opened).await.map_err(blocked)??;
+    let cluster_id = reach(admin).await?;
+    let memory = Memory::default();
+    Ok(KafkaServices {
+        worker,
+        cluster_id,
+        configs: Arc::new(memory.clone()),
+        statuses: Arc::new(memory),
+        offsets: Arc::new(offsets),
+        checkpoints: Arc::new(NoCheckpoints),
+        store: Arc::new(store),
+        membership: Mutex::new(None),
+    })
+}
+
 async fn open(worker: Arc<WorkerConfig>, worker_id: &str) -> Result<KafkaServices, StartError> {
     let raw = &worker.raw;
     let base = match worker.client_id.as_str() {
         "" => worker.group_id.clone(),
         id => format!("{}-{id}", worker.group_id),
     };
-    // Every setting is translated before anything is opened, so that a wrong one changes nothing.
-    let nothing = BTreeMap::new();
-    let mut problems: Vec<Problem> = Vec::new();
-    problems.extend(connector_client(Role::Producer, raw, &nothing, "c", 0).err().unwrap_or_default());
-    problems.extend(connector_client(Role::Admin, raw, &nothing, "c", 0).err().unwrap_or_default());
-    if !problems.is_empty() {
-        return Err(refused(problems));
-    }
+    check_worker(&worker)?;
     let log = |prefix: &str, suffix: &str| {
         let topic = LogTopic::of_worker(raw, prefix)?;
         Ok((topic, LogClients::of_worker(raw, &format!("{base}-{suffix}"))?))
@@ -130,10 +167,7 @@ async fn open(worker: Arc<WorkerConfig>, worker_id: &str) -> Result<KafkaService
 
     let dir = worker.state_dir.join("connect");
     let (store, instance) = tokio::task::spawn_blocking(move || {
-        let store = Store::open(&dir, Limits::default()).map_err(|error| match error.kind {
-            StoreErrorKind::InUse => StartError::InUse(error.to_string()),
-            _ => StartError::Failed(error.to_string()),
-        })?;
+        let store = open_store(&dir)?;
         let instance = instance_id(&dir)?;
         Ok::<_, StartError>((store, instance))
     })
@@ -156,6 +190,7 @@ async fn open(worker: Arc<WorkerConfig>, worker_id: &str) -> Result<KafkaService
         TaskError::Definite(failure) => StartError::InUse(failure.to_string()),
         TaskError::Transient(failure) => StartError::Unreachable(failure.to_string()),
     })?;
+    let store = Arc::new(store);
     tracing::info!("Joined group at generation {GENERATION}");
     Ok(KafkaServices {
         worker,
@@ -163,7 +198,8 @@ async fn open(worker: Arc<WorkerConfig>, worker_id: &str) -> Result<KafkaService
         configs: Arc::new(Configs(configs)),
         statuses: Arc::new(Statuses(statuses)),
         offsets: Arc::new(Offsets(Arc::new(offsets))),
-        store: Arc::new(store),
+        checkpoints: store.clone(),
+        store,
         membership: Mutex::new(Some(membership)),
     })
 }
@@ -212,7 +248,7 @@ impl Services for KafkaServices {
     }
 
     fn store(&self) -> Arc<dyn CheckpointStore> {
-        self.store.clone()
+        self.checkpoints.clone()
     }
 
     fn history(&self) -> Arc<dyn SchemaHistoryOpener> {

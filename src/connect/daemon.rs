@@ -51,12 +51,15 @@ impl Daemon {
             tracing::warn!("{warning}");
         }
         tracing::info!("Kafka version: {}", crate::rest::CONNECT_VERSION);
-        let main = http::bind("listeners", &worker.listeners).await?;
+        let main = http::bind("listeners", &worker.listeners, worker.listeners_tls.as_ref()).await?;
         let own = match &worker.admin_paths {
-            AdminPaths::Own(listeners) => http::bind("admin.listeners", listeners).await?,
+            AdminPaths::Own(listeners) => {
+                http::bind("admin.listeners", listeners, worker.admin_paths_tls.as_ref()).await?
+            }
             _ => Vec::new(),
         };
-        let admin = http::bind("afterimage.admin.listeners", &worker.admin_listeners).await?;
+        let tls = worker.admin_listeners_tls.as_ref();
+        let admin = http::bind("afterimage.admin.listeners", &worker.admin_listeners, tls).await?;
         let worker_id = worker.worker_id(main.first().map(|bound| bound.address.port()));
         let checks = self.cluster.clone();
         let clients = Arc::new(move |worker: &_, config: &_| checks.check_clients(worker, config));
@@ -64,13 +67,14 @@ impl Daemon {
         let api = Api::new(worker.clone(), validator.clone(), self.loggers);
         let paths = if worker.admin_paths == AdminPaths::Main { Paths::All } else { Paths::NoAdmin };
         for bound in &main {
-            tracing::info!("REST API listens on {}", bound.address);
+            tracing::info!("REST API listens on {}://{}", bound.scheme(), bound.address);
         }
         for bound in &admin {
-            tracing::info!("metrics, health and progress on http://{}", bound.address);
+            tracing::info!("metrics, health and progress on {}://{}", bound.scheme(), bound.address);
         }
         let rest = [http::serve(main, api.router(paths)), http::serve(own, api.router(Paths::AdminOnly))];
-        let admin = http::serve(admin, admin::router(api.clone()));
+        let users = worker.users.clone().filter(|_| worker.admin_authentication);
+        let admin = http::serve(admin, admin::router(api.clone(), users));
         tracing::info!("REST resources initialized; server is started and ready to handle requests");
         tokio::pin!(shutdown);
         let started = async {

@@ -3,12 +3,14 @@
 //! Owns what a connector is to be (herder), makes it so (task), and answers for it (rest, admin). Never touches a row,
 //! and knows a database only as a [`engine::plugin::ConnectorPlugin`].
 
+pub mod access;
 pub mod admin;
 pub mod backing;
 pub mod cluster;
 pub mod converters;
 pub mod daemon;
 pub mod error;
+pub mod headers;
 pub mod herder;
 mod http;
 pub mod logging;
@@ -18,6 +20,7 @@ pub mod properties;
 pub mod providers;
 pub mod rest;
 pub mod share;
+mod standalone;
 pub mod status;
 mod task;
 pub mod validate;

@@ -25,6 +25,7 @@ use axum::{
 use serde_json::json;
 
 use crate::{
+    headers,
     herder::{Herder, HerderError},
     lock,
     logging::Loggers,
@@ -155,13 +156,20 @@ impl Api {
             Routed::Unknown => return Answer::from(RestError::router(StatusCode::NOT_FOUND)),
         };
         if request.method() == Method::OPTIONS {
-            return Answer::options(methods);
+            return if self.admits(&route, &request) {
+                Answer::options(methods)
+            } else {
+                Answer::refused("text/plain")
+            };
         }
         if !methods.split(',').any(|method| method == request.method().as_str()) {
             return Answer::from(RestError::router(StatusCode::METHOD_NOT_ALLOWED));
         }
         if let Err(error) = body::acceptable(&request) {
             return Answer::from(error);
+        }
+        if !self.admits(&route, &request) {
+            return Answer::refused("application/json");
         }
         let result = self.dispatch(route, request).await;
         result.unwrap_or_else(|error| {
@@ -170,6 +178,14 @@ impl Api {
             }
             Answer::from(error)
         })
+    }
+
+    /// Whether the request may pass. As in Connect users are asked for after it is known what the path is, and not on the
+    /// way from worker to worker, which is signed.
+    fn admits(&self, route: &Route, request: &Request) -> bool {
+        let between_workers =
+            *route == Route::Internal || (matches!(route, Route::Tasks(_)) && request.method() == Method::POST);
+        between_workers || self.inner.worker.users.as_ref().is_none_or(|users| users.admits(request.headers()))
     }
 
     async fn dispatch(&self, route: Route, request: Request) -> Result<Answer, RestError> {
@@ -211,7 +227,11 @@ impl Api {
     /// CORS headers for a request with an `Origin`.
     fn cors(&self, origin: Option<&HeaderValue>, preflight: bool, response: &mut Response) {
         let cors = &self.inner.worker.cors;
-        let Some(origin) = origin.filter(|_| !cors.origins.is_empty()) else { return };
+        if cors.origins.is_empty() {
+            return;
+        }
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
+        let Some(origin) = origin else { return };
         let text = origin.to_str().unwrap_or_default();
         let matches = |allowed: &String| {
             allowed == "*"
@@ -224,7 +244,6 @@ impl Api {
             return;
         }
         let headers = response.headers_mut();
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         if preflight {
             let methods = if cors.methods.is_empty() { "GET,POST,HEAD" } else { &cors.methods };
@@ -250,6 +269,7 @@ async fn serve(State((api, paths)): State<(Api, Paths)>, request: Request) -> Re
     let length = answer.body.len();
     let mut response = answer.into_response(method == Method::HEAD);
     api.cors(origin.as_ref(), preflight, &mut response);
+    headers::apply(&api.inner.worker.response_headers, response.headers_mut());
     tracing::info!(
         "{} - - [{}] \"{method} {uri} HTTP/1.1\" {} {length} \"\" \"{agent}\" {}",
         peer.as_deref().unwrap_or("-"),

@@ -13,7 +13,6 @@ use std::{
 };
 
 use engine::{
-    budget::Budget,
     error::{Failure, TaskError},
     metrics::ConnectorMetrics,
     plugin::{ConfigMap, ConnectorPlugin, Control, TaskContext},
@@ -243,8 +242,7 @@ impl Run {
         let worker = &self.workshop.worker;
         let services = &self.workshop.services;
         let records = record_settings(worker, &*self.start.plugin, &config).map_err(TaskError::definite)?;
-        // A third of the share is for the producer's queue, the rest for batches on their way to it.
-        let queue_bytes = share.bytes() / 3;
+        let queue_bytes = share.queue();
         let abort = Arc::new(AtomicBool::new(false));
         *crate::lock(&self.abort) = abort.clone();
         let request = SinkRequest { connector: self.name(), config: &config, queue_bytes, abort: abort.clone() };
@@ -279,7 +277,7 @@ impl Run {
             offsets: services.offsets().topic(),
             store: services.store(),
             history: services.history(),
-            budget: Budget::new(share.bytes() - queue_bytes),
+            budget: share.budget(),
             control: self.control.clone(),
             metrics: self.metrics.clone(),
             started,

@@ -3,8 +3,10 @@
 //! Everything that cannot be honoured is refused here, all problems at once, before anything is opened.
 //! Holds secrets (client settings), and therefore never prints itself.
 
+mod https;
 mod keys;
 mod listener;
+mod policy;
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +15,14 @@ use std::{
     time::Duration,
 };
 
+pub use https::ServerTls;
 pub use listener::Listener;
 
 use crate::{
+    access::Users,
     converters::{self, Converter, Known, Role},
     error::StartError,
+    headers::{self, HeaderRule},
     properties,
     providers::Providers,
 };
@@ -97,7 +102,9 @@ pub struct WorkerConfig {
     pub raw: BTreeMap<String, String>,
     /// `bootstrap.servers`.
     pub bootstrap_servers: String,
-    /// `group.id`.
+    /// `offset.storage.file.filename`, in standalone mode: where it is set and `group.id` is not.
+    pub offset_file: Option<PathBuf>,
+    /// `group.id`; empty in standalone mode, as are the names of the topics.
     pub group_id: String,
     /// `client.id`, empty when not set.
     pub client_id: String,
@@ -149,6 +156,18 @@ pub struct WorkerConfig {
     pub memory_limit: usize,
     /// `afterimage.admin.listeners`.
     pub admin_listeners: Vec<Listener>,
+    /// TLS of `listeners`, where one is https.
+    pub listeners_tls: Option<ServerTls>,
+    /// TLS of `admin.listeners`, where one is https.
+    pub admin_paths_tls: Option<ServerTls>,
+    /// TLS of `afterimage.admin.listeners`, where one is https.
+    pub admin_listeners_tls: Option<ServerTls>,
+    /// Who may use the REST API; everybody when there is none.
+    pub users: Option<Users>,
+    /// Whether the admin port asks for the same users (`afterimage.admin.authentication=basic`).
+    pub admin_authentication: bool,
+    /// `response.http.headers.config`.
+    pub response_headers: Vec<HeaderRule>,
     /// `afterimage.encoder.threads`.
     pub encoder_threads: usize,
     /// `afterimage.shutdown.timeout.ms`: how long a task may drain when it is stopped.
@@ -227,6 +246,14 @@ impl Reader {
             self.problems.push(format!("{key}: {error}"));
             Vec::new()
         })
+    }
+
+    /// TLS for listeners, where one of them is https.
+    fn tls(&mut self, listeners: &[Listener], prefix: &str) -> Option<ServerTls> {
+        if !listeners.iter().any(|listener| listener.https) {
+            return None;
+        }
+        ServerTls::read(&self.map, prefix).map_err(|problems| self.problems.extend(problems)).ok()
     }
 
     fn topic(&mut self, kind: &str, partitions: i32) -> InternalTopic {
@@ -326,15 +353,10 @@ impl WorkerConfig {
     }
 
     fn read(r: &mut Reader, providers: Providers) -> Self {
-        refuse(r);
-        let standalone = r.get("offset.storage.file.filename").is_some() && r.get("group.id").is_none();
-        if standalone {
-            r.problems.push(
-                "offset.storage.file.filename without group.id asks for standalone mode, which is not supported yet: \
-                 set group.id, config.storage.topic, offset.storage.topic and status.storage.topic instead"
-                    .to_owned(),
-            );
-        }
+        policy::refuse(r);
+        let offset_file = r.get("offset.storage.file.filename").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let offset_file = offset_file.filter(|_| r.get("group.id").is_none());
+        let standalone = offset_file.is_some();
         let group_id = if standalone { String::new() } else { r.required("group.id") };
         let topic = |r: &mut Reader, kind: &str, partitions: i32| match standalone {
             true => InternalTopic { name: String::new(), partitions, replication: 1, settings: BTreeMap::new() },
@@ -377,6 +399,20 @@ impl WorkerConfig {
                 None
             }
         };
+        let admin_listeners = r.listeners("afterimage.admin.listeners", "http://127.0.0.1:8086");
+        let listeners_tls = r.tls(&listeners, "listeners.https.");
+        let own_admin: &[Listener] = if let AdminPaths::Own(listeners) = &admin_paths { listeners } else { &[] };
+        let admin_paths_tls = r.tls(own_admin, "admin.listeners.https.");
+        let admin_listeners_tls = r.tls(&admin_listeners, "afterimage.admin.listeners.https.");
+        let users = policy::users(r);
+        let admin_authentication = policy::admin_authentication(r, users.is_some());
+        let response_headers = match headers::rules(r.get("response.http.headers.config").unwrap_or_default()) {
+            Ok(rules) => rules,
+            Err(error) => {
+                r.problems.push(format!("response.http.headers.config: {error}"));
+                Vec::new()
+            }
+        };
         let state_dir = r.get("afterimage.state.dir").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let systemd = || std::env::var_os("STATE_DIRECTORY").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -384,6 +420,7 @@ impl WorkerConfig {
         Self {
             raw: BTreeMap::new(),
             bootstrap_servers: r.get("bootstrap.servers").unwrap_or("localhost:9092").to_owned(),
+            offset_file,
             group_id,
             client_id: r.get("client.id").unwrap_or_default().to_owned(),
             config_topic,
@@ -396,7 +433,7 @@ impl WorkerConfig {
             flush_interval: r.millis("offset.flush.interval.ms", 60_000),
             flush_timeout: r.millis("offset.flush.timeout.ms", 5000),
             session_timeout: r.millis("session.timeout.ms", 10_000),
-            override_policy: override_policy(r),
+            override_policy: policy::overrides(r),
             topic_creation: r.boolean("topic.creation.enable", true),
             topic_tracking: r.boolean("topic.tracking.enable", true),
             topic_tracking_reset: r.boolean("topic.tracking.allow.reset", true),
@@ -416,7 +453,13 @@ impl WorkerConfig {
             providers,
             state_dir: state_dir.or_else(systemd).unwrap_or_else(|| PathBuf::from("state")),
             memory_limit: r.number("afterimage.memory.limit", 128 << 20, 16 << 20, "LONG"),
-            admin_listeners: r.listeners("afterimage.admin.listeners", "http://127.0.0.1:8086"),
+            admin_listeners,
+            listeners_tls,
+            admin_paths_tls,
+            admin_listeners_tls,
+            users,
+            admin_authentication,
+            response_headers,
             encoder_threads: r.number("afterimage.encoder.threads", cpus.min(4), 1, "INT"),
             shutdown_timeout,
         }
@@ -445,59 +488,6 @@ fn own_address() -> String {
         Some(socket.local_addr().ok()?.ip())
     };
     route().filter(|ip| !ip.is_unspecified()).map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_string())
-}
-
-/// Settings of Connect that cannot be honoured.
-fn refuse(r: &mut Reader) {
-    let exactly_once = r.get("exactly.once.source.support").unwrap_or("disabled").to_ascii_lowercase();
-    match exactly_once.as_str() {
-        "disabled" => {}
-        "preparing" | "enabled" => r.problems.push(format!(
-            "exactly.once.source.support={exactly_once} is not supported yet: set it to disabled (at least once)"
-        )),
-        other => r.problems.push(format!(
-            "Invalid value {other} for configuration exactly.once.source.support: String must be one of (case \
-             insensitive): DISABLED, ENABLED, PREPARING"
-        )),
-    }
-    if let Some(classes) = r.get("rest.extension.classes").filter(|classes| !classes.is_empty()) {
-        r.problems.push(format!(
-            "rest.extension.classes={classes} is not supported yet: remove it, and keep the REST port behind a \
-             firewall or proxy"
-        ));
-    }
-    if let Some(headers) = r.get("response.http.headers.config").filter(|headers| !headers.is_empty()) {
-        r.problems.push(format!(
-            "response.http.headers.config={headers} is not supported yet: remove it, or set the headers in a proxy"
-        ));
-    }
-    if r.get("afterimage.errors.deadletterqueue.topic.name").is_some_and(|topic| !topic.is_empty()) {
-        r.problems.push(
-            "afterimage.errors.deadletterqueue.topic.name is not supported yet: remove it; a row that cannot be \
-             converted stops its connector"
-                .to_owned(),
-        );
-    }
-}
-
-fn override_policy(r: &mut Reader) -> OverridePolicy {
-    let text = r.get("connector.client.config.override.policy").unwrap_or("All").to_owned();
-    let simple = text.strip_prefix("org.apache.kafka.connect.connector.policy.").unwrap_or(&text);
-    match simple.strip_suffix("ConnectorClientConfigOverridePolicy").unwrap_or(simple) {
-        "All" => OverridePolicy::All,
-        "None" => OverridePolicy::None,
-        "Principal" => OverridePolicy::Principal,
-        "Allowlist" => {
-            let keys = r.get("connector.client.config.override.allowlist").unwrap_or_default();
-            OverridePolicy::Allowlist(keys.split(',').map(|key| key.trim().to_owned()).collect())
-        }
-        _ => {
-            r.problems.push(format!(
-                "connector.client.config.override.policy={text} is not supported: use All, None, Principal or Allowlist"
-            ));
-            OverridePolicy::None
-        }
-    }
 }
 
 #[cfg(test)]
@@ -552,15 +542,23 @@ mod tests {
             ("listeners=8083", "listeners: '8083' is not a listener"),
             ("topic.creation.enable=maybe", "Expected value to be either true or false"),
             ("status.storage.topic=connect-configs", "three different topics"),
-            ("rest.extension.classes=a.B", "rest.extension.classes"),
+            ("rest.extension.classes=a.B", "a.B cannot be honoured"),
+            ("rest.extension.classes=BasicAuthSecurityRestExtension", "afterimage.auth.login.config"),
+            ("response.http.headers.config=put X: y", "response.http.headers.config: Invalid header config action"),
+            ("listeners=https://:8443", "ssl.keystore.location: is missing"),
+            ("afterimage.admin.listeners=https://:8444", "ssl.keystore.location: is missing"),
+            ("afterimage.admin.authentication=basic", "needs users"),
             ("config.storage.replication.factor=0", "Invalid value 0"),
             ("connector.client.config.override.policy=my.Policy", "use All, None, Principal or Allowlist"),
         ] {
             let problems = problems(more);
             assert!(problems.len() == 1 && problems[0].contains(part), "{more}: {problems:?}");
         }
-        let Err(StartError::Refused(all)) = read("offset.storage.file.filename=/tmp/x\n") else { panic!() };
-        assert!(all[0].contains("standalone mode"), "{all:?}");
+        let converters = "key.converter=JsonConverter\nvalue.converter=JsonConverter\n";
+        let standalone = read(&format!("{converters}offset.storage.file.filename=/tmp/x\n")).unwrap().config;
+        assert_eq!(standalone.offset_file.as_deref(), Some(Path::new("/tmp/x")));
+        let both = read(&format!("{SAMPLE}offset.storage.file.filename=/tmp/x\n")).unwrap().config;
+        assert_eq!(both.offset_file, None, "group.id decides");
         assert_eq!(read("").unwrap_err().exit_code(), 3);
     }
 

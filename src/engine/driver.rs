@@ -276,7 +276,7 @@ impl<P: Position> Pump<P> {
                 self.metrics.moved_ms.set(now_ms());
             }
             self.metrics.batches_in_flight.set(self.core.in_flight() as i64);
-            self.metrics.bytes_in_flight.set((self.budget.limit() - self.budget.available()) as i64);
+            self.metrics.bytes_in_flight.set(self.budget.taken() as i64);
             for action in actions.drain(..) {
                 if let Some(result) = self.hands.act(action) {
                     reader.abort();

@@ -71,7 +71,9 @@ pub fn connector_client(
         java.extend(unprefixed(worker, role));
     }
     let (worker_prefix, override_prefix) = prefixes(role);
-    let of_worker = without_prefix(worker, worker_prefix);
+    let mut of_worker = without_prefix(worker, worker_prefix);
+    // `admin.listeners` and what belongs to it are the worker's own.
+    of_worker.retain(|key, _| key != "listeners" && !key.starts_with("listeners."));
     let of_connector = without_prefix(connector, override_prefix);
     java.extend(of_worker.clone());
     java.extend(of_connector.clone());
@@ -240,6 +242,8 @@ mod tests {
         assert_eq!(s.get("security.protocol"), None);
         let s = connector_client(Role::Admin, &worker, &connector, "c", 0).unwrap_or_else(|p| panic!("{p:?}"));
         assert_eq!((s.get("security.protocol"), s.get("client.id")), (Some("ssl"), Some("connector-adminclient-c-0")));
+        let worker = map(&[("admin.listeners", "https://:1"), ("admin.listeners.https.ssl.client.auth", "none")]);
+        assert!(connector_client(Role::Admin, &worker, &map(&[]), "c", 0).is_ok());
     }
 
     #[test]

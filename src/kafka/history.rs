@@ -23,8 +23,6 @@ use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
-    producer::{FutureProducer, FutureRecord},
-    util::Timeout,
 };
 use tokio::sync::OnceCell;
 
@@ -33,6 +31,7 @@ use crate::{
     cluster::{Cluster, NewTopic, Refusal, creation_failed},
     settings::{Problem, ProblemKind, Role, Settings},
     topics::blocking,
+    writer::Writer,
 };
 
 const PREFIX: &str = "schema.history.internal.";
@@ -169,7 +168,7 @@ pub struct KafkaSchemaHistory {
     config: Arc<HistoryConfig>,
     copy: Option<Copy>,
     /// Made at the first append: most starts only read.
-    producer: OnceCell<FutureProducer<LogContext>>,
+    producer: OnceCell<Writer>,
 }
 
 impl fmt::Debug for KafkaSchemaHistory {
@@ -346,19 +345,10 @@ impl SchemaHistory for KafkaSchemaHistory {
 
     fn append<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            let make = || async { self.config.producer.client(LogContext).map_err(|e| creation_failed(&e)) };
-            let producer = self.producer.get_or_try_init(make).await?;
-            let record: FutureRecord<'_, [u8], str> = FutureRecord {
-                topic: &self.config.topic,
-                partition: Some(0),
-                payload: Some(document),
-                key: None,
-                timestamp: None,
-                headers: None,
-            };
-            match producer.send(record, Timeout::Never).await {
+            let producer = self.producer.get_or_try_init(|| async { Writer::open(&self.config.producer) }).await?;
+            match producer.write(&self.config.topic, Some(0), None, Some(document.as_bytes())).await {
                 Ok(_) => Ok(()),
-                Err((error, _)) => Err(Refusal::of(&error).into_error(format!(
+                Err(error) => Err(Refusal::of(&error).into_error(format!(
                     "A schema change could not be recorded in the schema history topic '{}'",
                     self.config.topic
                 ))),

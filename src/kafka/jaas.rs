@@ -1,4 +1,4 @@
-//! Reads `sasl.jaas.config` as Java's clients take it: one login module with its options.
+//! Reads `sasl.jaas.config` as Java's clients take it: one login module with its options; and entries of JAAS files.
 //!
 //! Never shows a value: errors name the module or the option only.
 
@@ -53,6 +53,77 @@ impl LoginModule {
     pub fn short_class(&self) -> &str {
         self.class.rsplit('.').next().unwrap_or(&self.class)
     }
+}
+
+/// The login module of an entry of a JAAS file: `NAME { MODULE required option="value"; };`. Comments as Java's.
+///
+/// # Errors
+/// There is no such entry, or what is wrong with its form, without any value.
+pub fn entry(text: &str, name: &str) -> Result<LoginModule, String> {
+    let text = without_comments(text);
+    let mut rest = text.as_str();
+    let mut names = Vec::new();
+    while let Some((found, after)) = split_unquoted(rest, '{') {
+        let (body, after) = split_unquoted(after, '}').ok_or("an entry is not closed by }")?;
+        let found = found.trim_start_matches(|c: char| c == ';' || c.is_whitespace()).trim().trim_matches('"');
+        if found == name {
+            return LoginModule::parse(body);
+        }
+        names.push(found.to_owned());
+        rest = after;
+    }
+    let others = if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) };
+    Err(format!("there is no entry {name}{others}"))
+}
+
+/// Splits at the first `at` that stands outside of quotes.
+fn split_unquoted(text: &str, at: char) -> Option<(&str, &str)> {
+    let mut quote = None;
+    for (index, c) in text.char_indices() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c == at => return Some((text.get(..index)?, text.get(index + at.len_utf8()..)?)),
+            None => {}
+        }
+    }
+    None
+}
+
+/// Blanks for `// ...`, `# ...` and `/* ... */` outside of quotes.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    let mut quote = None;
+    while let Some(c) = chars.next() {
+        match (quote, c, chars.peek()) {
+            (Some(open), c, _) => {
+                if c == open {
+                    quote = None;
+                }
+                out.push(c);
+            }
+            (None, '"' | '\'', _) => {
+                quote = Some(c);
+                out.push(c);
+            }
+            (None, '/', Some('/')) | (None, '#', _) => while chars.next_if(|c| *c != '\n').is_some() {},
+            (None, '/', Some('*')) => {
+                let mut last = ' ';
+                chars.next();
+                for c in chars.by_ref() {
+                    if last == '*' && c == '/' {
+                        break;
+                    }
+                    last = c;
+                }
+                out.push(' ');
+            }
+            (None, c, _) => out.push(c),
+        }
+    }
+    out
 }
 
 enum Token {
@@ -131,6 +202,17 @@ mod tests {
         assert_eq!(plain.options.get("password").map(String::as_str), Some("a;\"b = c"));
         let scram = LoginModule::parse("a.b.ScramLoginModule REQUIRED username=u password='p' tokenauth=true ;");
         assert_eq!(scram.map(|m| m.options.len()).ok(), Some(3));
+    }
+
+    #[test]
+    fn finds_an_entry_of_a_file() {
+        let text = "/* { */ Other { a.B required x=\"}\"; }; // KafkaConnect { no }\n KafkaConnect\n{\n# none\n  c.D required \
+                    file=\"/a//b#c\";\n};";
+        let module = entry(text, "KafkaConnect").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((module.class.as_str(), module.options.get("file").map(String::as_str)), ("c.D", Some("/a//b#c")));
+        assert!(entry(text, "Client").is_err_and(|e| e.contains("no entry Client; there is Other, KafkaConnect")));
+        assert!(entry("KafkaConnect { a.B required;", "KafkaConnect").is_err_and(|e| e.contains("not closed")));
+        assert!(entry("", "KafkaConnect").is_err());
     }
 
     #[test]

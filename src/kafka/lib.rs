@@ -1,5 +1,5 @@
-//! Kafka for the rest of the program: producers, the worker's internal topics, schema-history topics, group
-//! membership and consumers, all on librdkafka.
+//! Kafka for the rest of the program: the connectors' producer, which speaks the protocol itself ([`producer`]), and on
+//! librdkafka the worker's internal topics, schema-history topics, group membership, consumers and transactions.
 //!
 //! Records and positions are bytes and offset maps here: nothing in this crate knows a database or the
 //! contents of a record. Whoever asks gets [`engine::error::TaskError`]s that say whether waiting helps.
@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod creation;
 pub mod group;
 pub mod history;
+mod io;
 pub mod jaas;
 pub mod json;
 pub mod offsets;
@@ -21,3 +22,5 @@ pub mod settings;
 pub mod status_topic;
 mod tls;
 pub mod topics;
+mod wire;
+mod writer;

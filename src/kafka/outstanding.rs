@@ -1,6 +1,6 @@
-//! Batches that were handed to librdkafka and are not settled, counted without a lock per record.
+//! Batches that were handed over and are not settled, counted without a lock per record.
 //!
-//! A record's opaque is the number of its batch's slot. A slot's count starts at the batch's records plus one,
+//! What is sent to Kafka notes how many records of which slot it holds. A slot's count starts at the batch's records plus one,
 //! the producer's own hold, so that a batch cannot settle while it is still being sent.
 
 use std::{
@@ -29,6 +29,8 @@ pub(crate) struct Outstanding {
     free: Mutex<Vec<u32>>,
     changed: Condvar,
     dead: AtomicBool,
+    /// Nothing more will be delivered.
+    ended: AtomicBool,
     failure: Mutex<Option<TaskError>>,
 }
 
@@ -43,6 +45,7 @@ impl Outstanding {
             free: Mutex::new((0..SLOTS as u32).rev().collect()),
             changed: Condvar::new(),
             dead: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             failure: Mutex::new(None),
         }
     }
@@ -84,7 +87,7 @@ impl Outstanding {
         }
     }
 
-    /// The producer is of no more use. The first cause stays.
+    /// The producer takes no more. The first cause stays; what was accepted before may still be delivered.
     pub(crate) fn die(&self, error: impl FnOnce() -> TaskError) {
         let mut failure = lock(&self.failure);
         if failure.is_none() {
@@ -93,6 +96,24 @@ impl Outstanding {
         drop(failure);
         self.dead.store(true, Ordering::Release);
         self.changed.notify_all();
+    }
+
+    /// Nothing more will be delivered: settles every batch that is not with the first failure. For use after
+    /// [`Self::die`]: a batch that begins later is failed by whoever begins it.
+    pub(crate) fn end(&self) {
+        let Some(error) = self.failure() else { return };
+        self.ended.store(true, Ordering::Release);
+        for slot in &self.slots {
+            if let Some(ack) = lock(&slot.ack).take() {
+                ack.failed(error.clone());
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Whether nothing more will be delivered.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// The first failure.
@@ -106,13 +127,13 @@ impl Outstanding {
         drop(self.changed.wait_timeout(guard, limit));
     }
 
-    /// Waits until all batches are settled; whether they are.
+    /// Waits until all batches are settled or nothing more will be delivered; whether all are.
     pub(crate) fn wait_idle(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         let mut free = lock(&self.free);
         while free.len() < SLOTS {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.ended() {
                 return false;
             }
             free = match self.changed.wait_timeout(free, left) {
@@ -156,6 +177,11 @@ mod tests {
         }
         assert!(from.try_recv().is_err() && all.wait_idle(Duration::ZERO));
         assert_eq!(all.failure(), Some(TaskError::definite("first")));
+        let slot = all.begin(2, ack(2, &to)).unwrap_or_else(|_| panic!("no slot"));
+        all.end();
+        assert!(from.try_recv().is_ok_and(|settled| settled.result == Err(TaskError::definite("first"))));
+        all.done(slot, 3);
+        assert!(from.try_recv().is_err(), "settled once");
     }
 
     #[test]

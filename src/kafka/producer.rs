@@ -1,18 +1,23 @@
-//! The producer of one connector task: [`engine::port::Sink`] on librdkafka.
+//! The producer of one connector task: [`engine::port::Sink`] over Kafka's own protocol.
 //!
-//! Records are copied into librdkafka's queue, which is bounded; delivery is counted per batch. One thread of
-//! the producer's own serves delivery reports. While the broker is away records wait without end, as
-//! Connect's do (`delivery.timeout.ms` at its maximum), and [`Sink::produce`] blocks when the queue is full.
+//! Records are written straight into the batches that will be sent ([`queue`]); one thread of the producer's own
+//! compresses, sends and settles them ([`crate::io::sender`]). Delivery is counted per hand-over, not per record. While
+//! the broker is away records wait without end, as Connect's do (`delivery.timeout.ms` at its maximum), and
+//! [`Sink::produce`] blocks when the queue is full.
+
+pub(crate) mod failure;
+pub(crate) mod options;
+pub(crate) mod queue;
 
 use std::{
     collections::HashSet,
     fmt,
     sync::{
-        Arc,
+        Arc, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use engine::{
@@ -20,21 +25,21 @@ use engine::{
     error::{Failure, TaskError},
     port::Sink,
 };
-use rdkafka::{
-    ClientContext, Message,
-    config::RDKafkaLogLevel,
-    error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
-};
-use record::{RecordBuffer, RecordRef};
+use rdkafka::error::RDKafkaErrorCode;
+use record::RecordBuffer;
 
 use crate::{
-    client::{Meaning, connection_refused, is_refusal, log_line, meaning},
-    cluster::{Cluster, Created, creation_failed},
+    client::{Meaning, meaning},
+    cluster::{Cluster, Created},
     creation::TopicCreation,
-    outstanding::Outstanding,
+    io::sender,
+    producer::{
+        failure::{delivery_failed, topic_refused},
+        options::Options,
+        queue::{NewRecord, Queue, Refused, Shared, TopicState},
+    },
     settings::Settings,
+    wire::batch::{HeaderBlock, size_alone},
 };
 
 /// The message that Connect's traces begin with when a record is not delivered.
@@ -42,52 +47,23 @@ pub const SEND_FAILED: &str = "Unrecoverable exception from producer send callba
 
 /// How long a topic may take to appear by the broker's automatic creation.
 const AUTO_CREATION: Duration = Duration::from_secs(60);
-
-struct Reports {
-    servers: String,
-    outstanding: Outstanding,
-    max_request: u64,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        log_line(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "kafka::client", %error, reason, "producer error");
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.outstanding.die(|| TaskError::Transient(Failure::new(SEND_FAILED).caused_by(reason)));
-        } else if let Some(code) = error.rdkafka_error_code().filter(|code| is_refusal(*code, reason)) {
-            let refused = connection_refused(&self.servers, code, reason);
-            self.outstanding.die(|| TaskError::Definite(Failure::new(SEND_FAILED).caused_by(refused)));
-        }
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
-        if let Err((error, message)) = result {
-            let size = message.key_len() + message.payload_len();
-            self.outstanding.fail(slot, || delivery_failed(error, message.topic(), size as u64, self.max_request));
-        }
-        self.outstanding.done(slot, 1);
-    }
-}
+/// How often a blocked hand-over looks whether it was told to stop.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Records of one connector task on their way to Kafka.
 pub struct KafkaSink {
-    producer: Arc<BaseProducer<Reports>>,
-    stop: Arc<AtomicBool>,
-    poller: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
     abort: Arc<AtomicBool>,
     max_block: Option<Duration>,
+    max_request: usize,
+    ignore_keys: bool,
     creation: Option<(TopicCreation, Settings)>,
     known: HashSet<Arc<str>>,
     new: Vec<Arc<str>>,
-    checked: Vec<bool>,
+    /// By a buffer's topic: its place in the queue.
+    places: Vec<Option<usize>>,
+    headers: HeaderBlock,
 }
 
 impl fmt::Debug for KafkaSink {
@@ -100,7 +76,7 @@ impl KafkaSink {
     /// A producer with `settings` (see [`crate::client::connector_client`]), its queue bounded to
     /// `queue_bytes`. `creation` has the connector's topic rules and the settings of the admin client that
     /// carries them out; without it topics come from the broker's automatic creation. `abort` makes a
-    /// blocked [`Sink::produce`] return.
+    /// blocked [`Sink::produce`] return. Nothing is sent before the first record.
     ///
     /// # Errors
     /// The settings are refused, or no thread can be started.
@@ -111,61 +87,32 @@ impl KafkaSink {
         abort: Arc<AtomicBool>,
     ) -> Result<Self, TaskError> {
         settings.bound_queue(queue_bytes);
-        let max_request = settings.get("message.max.bytes").and_then(|n| n.parse().ok()).unwrap_or(0);
-        let servers = settings.get("bootstrap.servers").unwrap_or_default().to_owned();
-        let reports = Reports { servers, outstanding: Outstanding::new(), max_request };
-        let producer: BaseProducer<Reports> = settings.client(reports).map_err(|e| creation_failed(&e))?;
-        let producer = Arc::new(producer);
-        let stop = Arc::new(AtomicBool::new(false));
-        let poller = {
-            let (producer, stop) = (producer.clone(), stop.clone());
-            std::thread::Builder::new()
-                .name("kafka-reports".into())
-                .spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        producer.poll(Duration::from_millis(100));
-                        if producer.context().outstanding.failure().is_some() {
-                            // Records that wait for a connection are not delivered: their batches are to hear of it.
-                            producer.purge(PurgeConfig::default().queue().inflight());
-                        }
-                    }
-                })
-                .map_err(|e| TaskError::transient(format!("no thread for the Kafka producer could be started: {e}")))?
-        };
+        let options = Options::read(&settings)
+            .map_err(|e| TaskError::Definite(Failure::new("The Kafka client's settings were refused").caused_by(e)))?;
+        let shared = Arc::new(Shared::new(options.queue_bytes, options.batch_bytes));
+        let (max_request, ignore_keys) = (options.max_request, options.ignore_keys);
+        let thread = sender::start(shared.clone(), options, creation.is_none())
+            .map_err(|e| TaskError::transient(format!("no thread for the Kafka producer could be started: {e}")))?;
         Ok(Self {
-            producer,
-            stop,
-            poller: Some(poller),
+            shared,
+            thread: Some(thread),
             abort,
             max_block: settings.max_block,
+            max_request,
+            ignore_keys,
             creation,
             known: HashSet::new(),
             new: Vec::new(),
-            checked: Vec::new(),
+            places: Vec::new(),
+            headers: HeaderBlock::default(),
         })
     }
 
-    fn outstanding(&self) -> &Outstanding {
-        &self.producer.context().outstanding
-    }
-
-    fn aborted(&self) -> Result<(), TaskError> {
+    /// The failure that ended this producer, the word to stop, or the end of the time a wait may take.
+    fn may_wait(&self, since: Instant) -> Result<(), TaskError> {
         if self.abort.load(Ordering::Relaxed) {
             return Err(TaskError::transient("the task was stopped while it waited for Kafka"));
         }
-        Ok(())
-    }
-
-    /// The failure that ended this producer.
-    fn dead(&self) -> Result<(), TaskError> {
-        self.outstanding().failure().map_or(Ok(()), Err)
-    }
-
-    /// Waits a little, longer each time.
-    fn pause(&self, step: &mut Duration, since: Instant) -> Result<(), TaskError> {
-        self.outstanding().wait_change(*step);
-        *step = (*step * 2).min(Duration::from_millis(50));
-        self.aborted()?;
         self.dead()?;
         match self.max_block {
             Some(limit) if since.elapsed() >= limit => {
@@ -176,11 +123,16 @@ impl KafkaSink {
         }
     }
 
+    fn dead(&self) -> Result<(), TaskError> {
+        self.shared.outstanding.failure().map_or(Ok(()), Err)
+    }
+
+    /// Finds the places of a buffer's topics; new ones are made sure of first.
     fn check_topics(&mut self, records: &RecordBuffer) -> Result<(), TaskError> {
-        self.checked.clear();
+        self.places.clear();
         for record in records.records() {
             let index = record.topic as usize;
-            if self.checked.get(index) == Some(&true) {
+            if self.places.get(index).is_some_and(Option::is_some) {
                 continue;
             }
             let topic = records.topic(record);
@@ -190,25 +142,25 @@ impl KafkaSink {
                 self.known.insert(topic.clone());
                 self.new.push(topic);
             }
-            if self.checked.len() <= index {
-                self.checked.resize(index + 1, false);
+            if self.places.len() <= index {
+                self.places.resize(index + 1, None);
             }
-            if let Some(checked) = self.checked.get_mut(index) {
-                *checked = true;
+            if let Some(place) = self.places.get_mut(index) {
+                *place = Some(self.shared.queue().topic(topic));
             }
         }
         Ok(())
     }
 
     /// Makes sure that a topic is there before its first record.
-    fn prepare_topic(&self, topic: &str) -> Result<(), TaskError> {
+    fn prepare_topic(&self, topic: &Arc<str>) -> Result<(), TaskError> {
         tracing::info!(
             "The task will send records to topic '{topic}' for the first time. Checking whether topic exists"
         );
-        match &self.creation {
-            Some((rules, admin)) => self.create_topic(topic, rules, admin),
-            None => self.await_topic(topic),
+        if let Some((rules, admin)) = &self.creation {
+            self.create_topic(topic, rules, admin)?;
         }
+        self.await_topic(topic)
     }
 
     fn create_topic(&self, topic: &str, rules: &TopicCreation, admin: &Settings) -> Result<(), TaskError> {
@@ -241,26 +193,24 @@ impl KafkaSink {
                 )));
             }
             cluster.refused()?;
-            self.pause(&mut step, since)?;
+            drop(self.shared.wait(self.shared.queue(), step));
+            step = (step * 2).min(LOOK);
+            self.may_wait(since)?;
         }
     }
 
-    /// Asks for a topic in a way that lets the broker create it, until it is there.
-    fn await_topic(&self, topic: &str) -> Result<(), TaskError> {
-        let (mut step, since) = (Duration::from_millis(5), Instant::now());
+    /// Asks for a topic, in a way that lets the broker create it unless the connector does, until it is there.
+    fn await_topic(&self, topic: &Arc<str>) -> Result<(), TaskError> {
+        let since = Instant::now();
         let mut answered: Option<Instant> = None;
+        let mut queue = self.shared.queue();
+        let place = queue.topic(topic);
+        self.shared.wake.notify_one();
         loop {
-            let answer = self.producer.client().fetch_metadata(Some(topic), Duration::from_secs(1));
-            let code = match &answer {
-                Ok(metadata) => match metadata.topics().iter().find(|t| t.name() == topic) {
-                    Some(found) => found.error().map(RDKafkaErrorCode::from),
-                    None => Some(RDKafkaErrorCode::UnknownTopicOrPartition),
-                },
-                Err(e) => e.rdkafka_error_code(),
-            };
-            match (&answer, code) {
-                (Ok(_), None) => return Ok(()),
-                (_, Some(code)) => match meaning(code) {
+            match queue.state(place) {
+                TopicState::Known => return Ok(()),
+                TopicState::Asked => answered = None,
+                TopicState::Refused(code) => match meaning(code) {
                     Meaning::Retriable => answered = None,
                     Meaning::UnknownTopic => {
                         // The broker answers so both while it creates the topic and when it never will.
@@ -274,53 +224,101 @@ impl KafkaSink {
                     }
                     _ => return Err(topic_refused(topic, code)),
                 },
-                (Err(_), None) => answered = None,
             }
-            self.pause(&mut step, since)?;
+            self.may_wait(since)?;
+            queue = self.shared.wait(queue, LOOK);
         }
     }
 
-    fn send(&self, records: &RecordBuffer, record: &RecordRef, slot: usize) -> Result<(), TaskError> {
-        let topic = records.topic(record);
-        let (key, value) = (records.key(record), records.value(record));
-        let mut message = BaseRecord {
-            topic,
-            partition: record.partition,
-            payload: value,
-            key,
-            timestamp: None,
-            headers: headers(records, record),
-            delivery_opaque: slot,
-        };
-        let (mut step, since) = (Duration::from_millis(1), Instant::now());
+    /// Takes a slot for the batch; `Err` when the ack was settled with the failure.
+    fn begin(&self, count: u32, mut ack: Ack) -> Result<usize, TaskError> {
+        let since = Instant::now();
         loop {
-            let (error, unsent) = match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
+            let wait = match self.shared.outstanding.begin(count, ack) {
+                Ok(slot) => return Ok(slot),
+                Err(unused) => {
+                    ack = unused;
+                    self.may_wait(since)
+                }
             };
-            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-                let fatal = self.producer.client().fatal_error();
-                return Err(match fatal {
-                    Some((code, text)) => {
-                        TaskError::Transient(Failure::new(SEND_FAILED).caused_by(format!("{code}: {text}")))
-                    }
-                    None => delivery_failed(&error, topic, size as u64, self.producer.context().max_request),
-                });
+            if let Err(error) = wait {
+                ack.failed(error.clone());
+                return Err(error);
             }
-            message = unsent;
-            self.pause(&mut step, since)?;
+            self.shared.outstanding.wait_change(LOOK);
         }
     }
-}
 
-fn headers(records: &RecordBuffer, record: &RecordRef) -> Option<OwnedHeaders> {
-    if record.headers == 0 {
-        return None;
+    /// Puts all records of a batch into the queue. Gives how many were put there when it fails.
+    fn append(&mut self, records: &RecordBuffer, slot: usize) -> Result<(), (u32, TaskError)> {
+        let mut headers = std::mem::take(&mut self.headers);
+        let result = self.append_with(records, slot, &mut headers);
+        self.headers = headers;
+        self.shared.wake.notify_one();
+        result
     }
-    let headers = records.headers(record);
-    let new = OwnedHeaders::new_with_capacity(headers.len());
-    Some(headers.fold(new, |all, (key, value)| all.insert(Header { key, value })))
+
+    fn append_with(
+        &self,
+        records: &RecordBuffer,
+        slot: usize,
+        headers: &mut HeaderBlock,
+    ) -> Result<(), (u32, TaskError)> {
+        let now = Instant::now();
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let mut encoded: Option<(u32, u32)> = None;
+        let mut queue = self.shared.queue();
+        for (sent, record) in records.records().iter().enumerate() {
+            let failed = |error| (sent as u32, error);
+            // Records of one table share their headers' place.
+            let of = (record.first_header, record.headers);
+            if encoded != Some(of) {
+                headers.set(records.headers(record));
+                encoded = Some(of);
+            }
+            let (key, value) = (records.key(record), records.value(record));
+            let payload = (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
+            let refused = |code| failed(delivery_failed(code, records.topic(record), payload, self.max_request as u64));
+            if size_alone(key, value, headers) > self.max_request {
+                return Err(refused(RDKafkaErrorCode::MessageSizeTooLarge));
+            }
+            let Some(place) = self.places.get(record.topic as usize).copied().flatten() else {
+                return Err(refused(RDKafkaErrorCode::UnknownTopic));
+            };
+            let partition = record.partition;
+            let new = NewRecord { slot, partition, timestamp, key, value, headers };
+            match queue.push(place, !self.ignore_keys, &new, now) {
+                Ok(()) => {}
+                Err(Refused::NoPartition) => return Err(refused(RDKafkaErrorCode::UnknownPartition)),
+                Err(Refused::Full) => queue = self.push_waiting(queue, place, &new).map_err(failed)?,
+            }
+        }
+        drop(queue);
+        self.dead().map_err(|error| (records.records().len() as u32, error))
+    }
+
+    /// Waits for room and appends a record.
+    fn push_waiting<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        place: usize,
+        record: &NewRecord<'_>,
+    ) -> Result<MutexGuard<'a, Queue>, TaskError> {
+        let since = Instant::now();
+        loop {
+            queue.hurry = true;
+            self.shared.wake.notify_one();
+            queue = self.shared.wait(queue, LOOK);
+            if let Err(error) = self.may_wait(since) {
+                queue.hurry = false;
+                return Err(error);
+            }
+            if queue.push(place, !self.ignore_keys, record, Instant::now()) != Err(Refused::Full) {
+                queue.hurry = false;
+                return Ok(queue);
+            }
+        }
+    }
 }
 
 impl Sink for KafkaSink {
@@ -330,30 +328,21 @@ impl Sink for KafkaSink {
             return Err(error);
         }
         let count = records.records().len() as u32;
-        let (mut ack, mut step, since) = (ack, Duration::from_millis(1), Instant::now());
-        let slot = loop {
-            match self.outstanding().begin(count, ack) {
-                Ok(slot) => break slot,
-                Err(unused) => ack = unused,
-            }
-            if let Err(error) = self.pause(&mut step, since) {
-                ack.failed(error.clone());
-                return Err(error);
-            }
-        };
-        for (sent, record) in records.records().iter().enumerate() {
-            if let Err(error) = self.send(records, record, slot) {
-                self.outstanding().fail(slot, || error.clone());
-                self.outstanding().done(slot, count - sent as u32 + 1);
-                return Err(error);
-            }
+        let slot = self.begin(count, ack)?;
+        if let Err((sent, error)) = self.append(records, slot) {
+            self.shared.outstanding.fail(slot, || error.clone());
+            self.shared.outstanding.done(slot, count - sent + 1);
+            return Err(error);
         }
-        self.outstanding().done(slot, 1);
+        self.shared.outstanding.done(slot, 1);
         Ok(())
     }
 
     fn flush(&mut self, timeout: Duration) {
-        self.outstanding().wait_idle(timeout);
+        self.shared.queue().hurry = true;
+        self.shared.wake.notify_one();
+        self.shared.outstanding.wait_idle(timeout);
+        self.shared.queue().hurry = false;
     }
 
     fn take_new_topics(&mut self) -> Vec<Arc<str>> {
@@ -363,74 +352,10 @@ impl Sink for KafkaSink {
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(poller) = self.poller.take() {
+        self.shared.stop();
+        if let Some(thread) = self.thread.take() {
             // A panic in it has been reported by its own thread; undelivered batches report through their acks.
-            let _ = poller.join();
+            let _ = thread.join();
         }
-    }
-}
-
-fn topic_refused(topic: &str, code: RDKafkaErrorCode) -> TaskError {
-    let advice = match meaning(code) {
-        Meaning::Authorization => "Give the producer's user WRITE and DESCRIBE on the topic",
-        _ => "Check the topic's name and the producer's settings",
-    };
-    let cause = format!("topic '{topic}' cannot be used: {code}. {advice}");
-    TaskError::Definite(Failure::new(SEND_FAILED).caused_by(cause))
-}
-
-/// Why a record was not delivered. Sizes and names only, never data.
-fn delivery_failed(error: &KafkaError, topic: &str, size: u64, max_request: u64) -> TaskError {
-    let Some(code) = error.rdkafka_error_code() else {
-        return TaskError::Definite(Failure::new(SEND_FAILED).caused_by(format!("topic '{topic}': {error}")));
-    };
-    let (definite, cause) = match meaning(code) {
-        Meaning::TooLarge => (
-            true,
-            format!(
-                "org.apache.kafka.common.errors.RecordTooLargeException: a record of {size} bytes for topic '{topic}' is \
-                 larger than {max_request}, the producer's max.request.size, or than the topic's max.message.bytes. Raise \
-                 producer.override.max.request.size of the connector and max.message.bytes of the topic"
-            ),
-        ),
-        Meaning::Authorization => (
-            true,
-            format!(
-                "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [{topic}]. \
-                 Give the producer's user WRITE and DESCRIBE on the topic"
-            ),
-        ),
-        Meaning::Definite if code == RDKafkaErrorCode::InvalidRecord => (
-            true,
-            format!(
-                "org.apache.kafka.common.InvalidRecordException: topic '{topic}' refused a record. A compacted topic takes \
-                 no records without a key: set message.key.columns for a table that has none, or cleanup.policy=delete"
-            ),
-        ),
-        // Deleted while in use: a restart creates it again or says how.
-        Meaning::UnknownTopic => (false, format!("topic '{topic}' or its partition does not exist: {code}")),
-        Meaning::Retriable | Meaning::Fenced => (false, format!("topic '{topic}': {code}")),
-        Meaning::Authentication | Meaning::Definite => (true, format!("topic '{topic}': {code}")),
-    };
-    let failure = Failure::new(SEND_FAILED).caused_by(cause);
-    if definite { TaskError::Definite(failure) } else { TaskError::Transient(failure) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_say_what_to_do() {
-        let failed = |code| delivery_failed(&KafkaError::MessageProduction(code), "srv.db.t", 2_000_000, 1_048_576);
-        let large = failed(RDKafkaErrorCode::MessageSizeTooLarge);
-        let text = large.to_string();
-        for part in [SEND_FAILED, "srv.db.t", "2000000", "1048576", "producer.override.max.request.size"] {
-            assert!(text.contains(part), "{text}");
-        }
-        assert!(!large.is_transient());
-        assert!(!failed(RDKafkaErrorCode::TopicAuthorizationFailed).is_transient());
-        assert!(failed(RDKafkaErrorCode::MessageTimedOut).is_transient());
     }
 }

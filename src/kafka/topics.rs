@@ -21,8 +21,6 @@ use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{FutureProducer, FutureRecord},
-    util::Timeout,
 };
 use tokio::sync::watch;
 
@@ -30,6 +28,7 @@ use crate::{
     client::{JavaSettings, LogContext, Meaning, worker_client},
     cluster::{Cluster, NewTopic, Refusal, creation_failed},
     settings::{Problem, Role, Settings},
+    writer::Writer,
 };
 
 /// How long a call waits for brokers, Connect's `default.api.timeout.ms`.
@@ -167,7 +166,7 @@ pub type OnRecord = Box<dyn FnMut(LogRecord<'_>) + Send>;
 /// An open log.
 pub struct CompactedLog {
     topic: Arc<str>,
-    producer: FutureProducer<LogContext>,
+    producer: Writer,
     consumer: Arc<BaseConsumer<LogContext>>,
     /// Next offset per partition, as far as read.
     positions: watch::Receiver<Vec<i64>>,
@@ -198,7 +197,7 @@ impl CompactedLog {
     }
 
     fn start(topic: &str, partitions: i32, clients: &LogClients, on_record: OnRecord) -> Result<Self, TaskError> {
-        let producer = clients.producer.client(LogContext).map_err(|e| creation_failed(&e))?;
+        let producer = Writer::open(&clients.producer)?;
         let consumer: BaseConsumer<LogContext> =
             clients.consumer.client(LogContext).map_err(|e| creation_failed(&e))?;
         let mut all = TopicPartitionList::new();
@@ -269,17 +268,9 @@ impl CompactedLog {
     /// # Errors
     /// Kafka refused it.
     pub async fn write(&self, key: &[u8], value: Option<&[u8]>) -> Result<(i32, i64), TaskError> {
-        let record = FutureRecord {
-            topic: &self.topic,
-            partition: None,
-            payload: value,
-            key: Some(key),
-            timestamp: None,
-            headers: None,
-        };
-        match self.producer.send(record, Timeout::Never).await {
-            Ok(delivery) => Ok((delivery.partition, delivery.offset)),
-            Err((error, _)) => {
+        match self.producer.write(&self.topic, None, Some(key), value).await {
+            Ok(place) => Ok(place),
+            Err(error) => {
                 Err(Refusal::of(&error).into_error(format!("A record could not be written to topic '{}'", self.topic)))
             }
         }

@@ -183,8 +183,10 @@ impl SchemaTracker {
         }
         if self.config.history.captured_tables_only {
             let set = change.ddl.split_ascii_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("SET"));
-            let named = change.tables.iter().chain(change.changes.iter().filter_map(|c| c.previous_id.as_ref()));
-            return set || named.into_iter().any(|id| self.config.tables.captures(&table_id(id)));
+            let captures = |id: &mysql_ddl::TableId| filter.captures(&table_id(id));
+            // Of a statement about several tables, the part of a captured one.
+            let mut changed = change.changes.iter().flat_map(|c| std::iter::once(&c.id).chain(&c.previous_id));
+            return set || changed.any(captures) || (change.changes.is_empty() && change.tables.iter().any(captures));
         }
         if self.config.history.captured_databases_only {
             return change.database.is_empty() || filter.captures_namespace(&change.database);

@@ -17,6 +17,7 @@ use crate::{
     progress::Progress,
     row_statements::changed_tables,
     schema::SchemaTracker,
+    streaming::by_mode,
 };
 
 /// `sql_mode` bits of a query event's status (`sql/query_options.h`).
@@ -125,8 +126,10 @@ impl Statements<'_> {
             return false;
         }
         if self.config.history.captured_tables_only {
-            return change.tables.iter().any(|id| self.config.tables.captures(&table_id(id)))
-                || (change.tables.is_empty() && filter.captures_namespace(&change.database));
+            // Of a statement about several tables, the part of a captured one.
+            let mut changed = change.changes.iter().map(|change| &change.id);
+            let captures = |id: &mysql_ddl::TableId| filter.captures(&table_id(id));
+            return changed.any(captures) || (change.changes.is_empty() && change.tables.iter().any(captures));
         }
         !self.config.history.captured_databases_only || filter.captures_namespace(&change.database)
     }
@@ -208,14 +211,15 @@ impl Statements<'_> {
             );
             return Ok(());
         }
-        Err(TaskError::Definite(
+        let error = TaskError::Definite(
             Failure::new(format!(
                 "a change of rows was logged as a statement at {}: its rows are not in the log. The sessions that write \
                  captured tables need binlog_format=ROW; set it globally, reconnect the writers, then take a new snapshot",
                 self.place_text()
             ))
             .caused_by("binlog_format of that session is STATEMENT or MIXED"),
-        ))
+        );
+        by_mode(self.config.streaming.processing_failure, error)
     }
 
     fn place(&self) -> ChangePlace<'_> {

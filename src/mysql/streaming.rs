@@ -25,6 +25,8 @@ use mysql_protocol::{
     rows::RowCells,
 };
 
+pub(crate) use failures::by_mode;
+
 use crate::{
     config::MySqlConfig, emitter::Emitter, position::MySqlPosition, progress::Progress, schema::SchemaTracker,
     table_maps::TableMaps,

@@ -272,8 +272,12 @@ impl CellWriter {
     /// Adjusted year and days since the epoch.
     fn day(&self, value: &DateTime) -> Result<(i64, i64), ValueError> {
         // The day must exist in the year as stored, before two-digit years move.
-        calendar::epoch_days(i64::from(value.year), value.month, value.day).ok_or(ValueError::fixed(NOT_A_DAY))?;
-        let year = calendar::adjusted_year(i64::from(value.year), self.adjust_years);
+        let stored = i64::from(value.year);
+        let days = calendar::epoch_days(stored, value.month, value.day).ok_or(ValueError::fixed(NOT_A_DAY))?;
+        let year = calendar::adjusted_year(stored, self.adjust_years);
+        if year == stored {
+            return Ok((year, days));
+        }
         let days = calendar::epoch_days(year, value.month, value.day).ok_or(ValueError::fixed(NOT_A_DAY))?;
         Ok((year, days))
     }
@@ -484,7 +488,10 @@ fn padded<'a>(bytes: &'a [u8], pad: u32, buffer: &'a mut Vec<u8>) -> &'a [u8] {
 
 /// `unscaled` at another scale; `None` when it needs more than 128 bits.
 fn rescaled(unscaled: i128, from: u16, to: u16) -> Result<Option<i128>, ValueError> {
-    if to >= from {
+    if to == from {
+        return Ok(Some(unscaled));
+    }
+    if to > from {
         return Ok(10i128.checked_pow(u32::from(to - from)).and_then(|factor| unscaled.checked_mul(factor)));
     }
     match 10i128.checked_pow(u32::from(from - to)) {

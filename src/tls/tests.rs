@@ -51,7 +51,7 @@ fn opens_what_keytool_writes() {
 
     // Trust stores of each kind with two certificates.
     let one = path(dir.path(), "one.pem");
-    std::fs::write(&one, to_pem(&[found.certificate.clone()]).unwrap()).unwrap();
+    std::fs::write(&one, to_pem(std::slice::from_ref(&found.certificate)).unwrap()).unwrap();
     let two = path(dir.path(), "two.pem");
     std::fs::write(&two, to_pem(&[identity(&p12, Some(PASSWORD), None).unwrap().certificate]).unwrap()).unwrap();
     for kind in ["JKS", "PKCS12", "JCEKS"] {

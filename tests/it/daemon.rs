@@ -59,6 +59,29 @@ impl Daemon {
         Daemon { child, rest, admin, dir: dir.to_owned() }
     }
 
+    /// Starts a standalone worker, whose offsets are in `dir/offsets`, with these connectors on its command line.
+    pub fn start_standalone(dir: &Path, bootstrap: &str, connectors: &[Value]) -> Daemon {
+        let (rest, admin) = (free_port(), free_port());
+        let files = dir.join("connectors");
+        std::fs::create_dir_all(&files).expect("the daemon's folder");
+        for (number, connector) in connectors.iter().enumerate() {
+            std::fs::write(files.join(format!("{number}.json")), connector.to_string()).expect("a connector file");
+        }
+        let worker = format!(
+            "bootstrap.servers={bootstrap}\noffset.storage.file.filename={}\noffset.flush.interval.ms=500\n\
+             key.converter=org.apache.kafka.connect.json.JsonConverter\nkey.converter.schemas.enable=false\n\
+             value.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter.schemas.enable=false\n\
+             listeners=http://127.0.0.1:{rest}\nafterimage.admin.listeners=http://127.0.0.1:{admin}\n\
+             afterimage.state.dir={}\n",
+            dir.join("offsets").display(),
+            dir.join("state").display()
+        );
+        std::fs::write(dir.join("worker.properties"), worker).expect("the worker file");
+        let mut daemon = Daemon { child: spawn(dir), rest, admin, dir: dir.to_owned() };
+        daemon.wait_until_ready();
+        daemon
+    }
+
     /// Waits until it has ended by itself; gives its exit code and what it has logged.
     pub fn ended(&mut self, within: Duration) -> (Option<i32>, String) {
         let deadline = Instant::now() + within;
@@ -69,6 +92,11 @@ impl Daemon {
             assert!(Instant::now() < deadline, "the daemon does not end:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the daemon's state").is_none()
     }
 
     /// Starts it again with the same files, after a kill or stop.
@@ -244,11 +272,20 @@ fn shows_configurations(path: &str) -> bool {
     }
 }
 
+/// The files in `dir/connectors`, for the command line.
+fn connector_files(dir: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(dir.join("connectors")).into_iter().flatten();
+    let mut files: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    files
+}
+
 fn spawn(dir: &Path) -> Child {
     let log = File::options().create(true).append(true).open(dir.join("daemon.log")).expect("the daemon's log");
     Command::new(afterimage())
         .args(["connect", "--log-level", "trace"])
         .arg(dir.join("worker.properties"))
+        .args(connector_files(dir))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the log"))
         .stderr(log)

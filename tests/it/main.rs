@@ -24,5 +24,7 @@ mod secrecy;
 mod secrets;
 mod secured;
 mod servers;
+mod standalone;
+mod source_options;
 mod takeover;
 mod topics;

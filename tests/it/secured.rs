@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{daemon::Daemon, mysql::sql, servers::Servers, topics};
 
 mod kafka;
+mod listeners;
 mod mysql;
 
 /// JSON without schemas, and a short session so that a test's next worker need not wait.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::RestError;
+use crate::access::REFUSED;
 
 /// An answer before it is sent.
 pub(super) struct Answer {
@@ -37,6 +38,11 @@ impl Answer {
     pub(super) fn options(methods: &'static str) -> Self {
         let body = methods.replace(',', ", ").into_bytes();
         Self { body, kind: Some("text/plain"), allow: Some(methods), ..Self::empty(StatusCode::OK) }
+    }
+
+    /// The answer to somebody who may not: text, under the type that the resource would have had.
+    pub(super) fn refused(kind: &'static str) -> Self {
+        Self { body: REFUSED.into(), kind: Some(kind), ..Self::empty(StatusCode::UNAUTHORIZED) }
     }
 
     /// Another status.

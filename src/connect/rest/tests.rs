@@ -430,7 +430,7 @@ async fn secrets_are_shown_only_in_the_connectors_own_configuration() {
     h.call("PUT", "/connectors/s/config", &config).await;
     h.wait("s", ("RUNNING", Some("RUNNING"))).await;
     assert_eq!(h.get("/connectors/s/config").await.json()["database.password"], "planted-secret");
-    let metrics = crate::admin::router(h.api.clone());
+    let metrics = crate::admin::router(h.api.clone(), None);
     let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
     let body = to_bytes(metrics.oneshot(request).await.unwrap().into_body(), usize::MAX).await.unwrap();
     let text = String::from_utf8(body.to_vec()).unwrap();
@@ -446,3 +446,82 @@ async fn secrets_are_shown_only_in_the_connectors_own_configuration() {
 }
 
 mod transcripts;
+
+/// What Kafka Connect 4.3.0 answers, recorded with its basic-auth extension, CORS and response headers.
+#[tokio::test]
+async fn users_headers_and_origins_are_connects() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, jaas) = (dir.path().join("users"), dir.path().join("jaas"));
+    std::fs::write(&file, "alice=alice-secret\n").unwrap();
+    let module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule";
+    std::fs::write(&jaas, format!("KafkaConnect {{ {module} required file=\"{}\"; }};", file.display())).unwrap();
+    let more = format!(
+        "rest.extension.classes=org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension\n\
+         afterimage.auth.login.config={}\nresponse.http.headers.config=set X-Frame-Options: DENY\n\
+         access.control.allow.origin=http://a.b\n",
+        jaas.display()
+    );
+    let h = harness_on(InMemory::default(), &more).await;
+    let refused = "User cannot access the resource.";
+    let right = ("Authorization", "Basic YWxpY2U6YWxpY2Utc2VjcmV0");
+    for (method, path, headers, status, kind, text) in [
+        ("GET", "/", vec![], 401, "application/json", refused),
+        ("GET", "/health", vec![], 401, "application/json", refused),
+        ("GET", "/admin/loggers", vec![], 401, "application/json", refused),
+        ("GET", "/connectors", vec![("Authorization", "Basic eDp5")], 401, "application/json", refused),
+        ("OPTIONS", "/connectors", vec![], 401, "text/plain", refused),
+        ("HEAD", "/connectors", vec![], 401, "application/json", ""),
+        ("GET", "/connectors", vec![right], 200, "application/json", "[]"),
+        ("GET", "/nothing", vec![], 404, "application/json", r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#),
+        (
+            "PUT",
+            "/connectors",
+            vec![],
+            405,
+            "application/json",
+            r#"{"error_code":405,"message":"HTTP 405 Method Not Allowed"}"#,
+        ),
+        (
+            "GET",
+            "/connectors",
+            vec![("Accept", "text/html")],
+            406,
+            "application/json",
+            r#"{"error_code":406,"message":"HTTP 406 Not Acceptable"}"#,
+        ),
+        (
+            "PUT",
+            "/connectors/x/fence",
+            vec![],
+            400,
+            "application/json",
+            r#"{"error_code":400,"message":"Internal request missing required signature"}"#,
+        ),
+    ] {
+        let reply = h.send(method, path, &headers, "").await;
+        assert_eq!((reply.status, reply.text.as_str()), (status, text), "{method} {path}");
+        let header = |name: &str| reply.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(header("content-type").as_deref(), Some(kind), "{method} {path}");
+        assert_eq!(header("x-frame-options").as_deref(), Some("DENY"));
+        assert_eq!(header("vary").as_deref(), Some("Origin"));
+        assert_eq!(header("www-authenticate"), None);
+    }
+    let reply = h.send("GET", "/", &[("Origin", "http://a.b")], "").await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(reply.headers["access-control-allow-origin"], "http://a.b");
+
+    // The admin port asks only when told to, and so that a browser asks its user.
+    let users = crate::access::Users::open(jaas.to_str(), "").unwrap();
+    for (users, headers, status) in
+        [(None, vec![], 200), (Some(users.clone()), vec![], 401), (Some(users), vec![right], 200)]
+    {
+        let mut request = axum::http::Request::builder().uri("/health");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let router = crate::admin::router(h.api.clone(), users);
+        let response = router.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+    }
+}

@@ -30,7 +30,10 @@ const AT_DEFAULT: &[(&str, &str)] = &[
 /// Options that are accepted and change nothing here, with the reason why whoever sets them still gets what they are for.
 pub(super) const KEPT: &[(&str, &str)] = &[
     ("custom.sanitize.pattern", "no value of a configuration is logged"),
-    ("database.connectionTimeZone", "a hint for a driver; snapshots read points in time in UTC"),
+    (
+        "database.connectionTimeZone",
+        "a hint for a driver; snapshots read points in time in UTC, and literals of TIMESTAMP defaults are taken as UTC",
+    ),
     ("database.jdbc.driver", "no JDBC driver is involved"),
     ("database.protocol", "no JDBC address is involved"),
     ("database.server.id.offset", "the log is read by one connection"),

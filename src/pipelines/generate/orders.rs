@@ -2,18 +2,24 @@
 
 use std::{
     collections::VecDeque,
-    io::Write,
     time::{Duration, Instant},
 };
 
 use mysql_async::{Conn, TxOpts, Value, prelude::Queryable};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use crate::runtime::{Error, Shutdown, mysql::connect, settings::MysqlSettings};
+use crate::runtime::{
+    Error, Shutdown,
+    mysql::connect,
+    output::{Out, say},
+    settings::MysqlSettings,
+};
 
 const TABLES: &str = include_str!("../../../deploy/sql/orders/0001_project_db.sql");
 /// Rows of one insert statement.
 const ROWS_MAX: usize = 1_000;
+/// Lines of an order, on average.
+const LINES_MAX: usize = 100;
 /// Live orders that later changes choose from.
 const REMEMBERED_MAX: usize = 5_000;
 
@@ -150,7 +156,7 @@ pub async fn orders(
     settings: &MysqlSettings,
     load: &OrdersLoad,
     shutdown: &Shutdown,
-    out: &mut (dyn Write + Send),
+    out: Out<'_>,
 ) -> Result<Generated, Error> {
     if !(0.0..=1.0).contains(&load.incomplete) {
         return Err(Error::Config("incomplete: a share between 0 and 1".into()));
@@ -158,21 +164,22 @@ pub async fn orders(
     if !load.rate.is_finite() || load.rate < 0.0 {
         return Err(Error::Config("rate: changes per second, 0 or more".into()));
     }
+    if load.lines > load.orders.saturating_mul(LINES_MAX) {
+        return Err(Error::Config(format!("lines: at most {LINES_MAX} for each order")));
+    }
     let mut connection = connect(settings).await?;
     for statement in TABLES.split(';').map(without_comments).filter(|statement| !statement.is_empty()) {
         connection.query_drop(statement).await?;
     }
     let seed = load.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
-    tell(out, format_args!("seed {seed}"))?;
-    let mut maker = Maker::new(seed);
-    let mut done = Generated::default();
-    let mut recent = VecDeque::new();
-    stock(&mut connection, &mut maker, load, &mut done, &mut recent, shutdown, out).await?;
+    say(&mut *out, format_args!("seed {seed}"))?;
+    let mut shop = Shop { maker: Maker::new(seed), load, done: Generated::default(), recent: VecDeque::new() };
+    shop.stock(&mut connection, shutdown, &mut *out).await?;
     if load.rate > 0.0 {
-        live(&mut connection, &mut maker, load, &mut done, &mut recent, shutdown, out).await?;
+        shop.live(&mut connection, shutdown, out).await?;
     }
     connection.disconnect().await?;
-    Ok(done)
+    Ok(shop.done)
 }
 
 fn without_comments(statement: &str) -> String {
@@ -180,71 +187,192 @@ fn without_comments(statement: &str) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-fn tell(out: &mut (dyn Write + Send), line: std::fmt::Arguments<'_>) -> Result<(), Error> {
-    writeln!(out, "{line}").map_err(|e| Error::io("writing progress", &e))
+/// A load under way.
+struct Shop<'a> {
+    maker: Maker,
+    load: &'a OrdersLoad,
+    done: Generated,
+    /// Orders that later changes choose from, the newest last.
+    recent: VecDeque<Order>,
 }
 
-async fn stock(
-    connection: &mut Conn,
-    maker: &mut Maker,
-    load: &OrdersLoad,
-    done: &mut Generated,
-    recent: &mut VecDeque<Order>,
-    shutdown: &Shutdown,
-    out: &mut (dyn Write + Send),
-) -> Result<(), Error> {
-    let counts = share_out(load.orders, load.lines, &mut maker.rng);
-    let began = Instant::now();
-    let mut told = began;
-    for part in counts.chunks(ROWS_MAX) {
-        if shutdown.is_triggered() {
-            return Ok(());
-        }
-        let orders: Vec<Order> = part
-            .iter()
-            .map(|lines| {
-                let complete = !maker.rng.random_bool(load.incomplete);
-                maker.order(*lines, complete)
-            })
-            .collect();
-        let order_rows: Vec<Vec<Value>> = orders.iter().map(|order| maker.order_row(order)).collect();
-        let mut line_rows = Vec::new();
-        for order in &orders {
-            for line in &order.lines {
-                line_rows.push(maker.line_row(&order.id, line));
+impl Shop<'_> {
+    async fn stock(&mut self, connection: &mut Conn, shutdown: &Shutdown, out: Out<'_>) -> Result<(), Error> {
+        let counts = share_out(self.load.orders, self.load.lines, &mut self.maker.rng);
+        let began = Instant::now();
+        let mut told = began;
+        for part in counts.chunks(ROWS_MAX) {
+            if shutdown.is_triggered() {
+                return Ok(());
+            }
+            let orders: Vec<Order> = part
+                .iter()
+                .map(|lines| {
+                    let complete = !self.maker.rng.random_bool(self.load.incomplete);
+                    self.maker.order(*lines, complete)
+                })
+                .collect();
+            let order_rows: Vec<Vec<Value>> = orders.iter().map(|order| self.maker.order_row(order)).collect();
+            let mut line_rows = Vec::new();
+            for order in &orders {
+                for line in &order.lines {
+                    line_rows.push(self.maker.line_row(&order.id, line));
+                }
+            }
+            self.done.orders += u64::try_from(order_rows.len()).unwrap_or(0);
+            self.done.lines += u64::try_from(line_rows.len()).unwrap_or(0);
+            let mut transaction = connection.start_transaction(TxOpts::default()).await?;
+            insert(&mut transaction, ORDERS, order_rows).await?;
+            for rows in line_rows.chunks(ROWS_MAX) {
+                insert(&mut transaction, LINES, rows.to_vec()).await?;
+            }
+            transaction.commit().await?;
+            for order in orders {
+                self.remember(order);
+            }
+            if told.elapsed() > Duration::from_secs(1) {
+                told = Instant::now();
+                say(
+                    &mut *out,
+                    format_args!(
+                        "{} of {} orders, {} of {} lines",
+                        self.done.orders, self.load.orders, self.done.lines, self.load.lines
+                    ),
+                )?;
             }
         }
-        done.orders += u64::try_from(order_rows.len()).unwrap_or(0);
-        done.lines += u64::try_from(line_rows.len()).unwrap_or(0);
-        let mut transaction = connection.start_transaction(TxOpts::default()).await?;
-        insert(&mut transaction, ORDERS, order_rows).await?;
-        for rows in line_rows.chunks(ROWS_MAX) {
-            insert(&mut transaction, LINES, rows.to_vec()).await?;
-        }
-        transaction.commit().await?;
-        for order in orders {
-            remember(recent, order);
-        }
-        if told.elapsed() > Duration::from_secs(1) {
-            told = Instant::now();
-            tell(
-                out,
-                format_args!("{} of {} orders, {} of {} lines", done.orders, load.orders, done.lines, load.lines),
+        if self.load.orders > 0 {
+            say(
+                &mut *out,
+                format_args!(
+                    "{} orders with {} lines inserted in {:.1} s",
+                    self.done.orders,
+                    self.done.lines,
+                    began.elapsed().as_secs_f64()
+                ),
             )?;
         }
+        Ok(())
     }
-    if load.orders > 0 {
-        tell(
-            out,
-            format_args!(
-                "{} orders with {} lines inserted in {:.1} s",
-                done.orders,
-                done.lines,
-                began.elapsed().as_secs_f64()
-            ),
-        )?;
+
+    async fn live(&mut self, connection: &mut Conn, shutdown: &Shutdown, out: Out<'_>) -> Result<(), Error> {
+        let period = Duration::try_from_secs_f64(1.0 / self.load.rate).unwrap_or(Duration::from_secs(3_600));
+        let mut ticks = tokio::time::interval(period.max(Duration::from_micros(1)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        let mut told = Instant::now();
+        let mut count = 0_u64;
+        while self.load.changes.is_none_or(|changes| count < changes) {
+            tokio::select! {
+                biased;
+                () = shutdown.wait() => break,
+                _ = ticks.tick() => {}
+            }
+            self.change(connection).await?;
+            count += 1;
+            if told.elapsed() > Duration::from_secs(5) {
+                told = Instant::now();
+                say(
+                    &mut *out,
+                    format_args!(
+                        "{count} live changes: {} orders, {} lines, {} updates, {} deletes in all",
+                        self.done.orders, self.done.lines, self.done.updates, self.done.deletes
+                    ),
+                )?;
+            }
+        }
+        say(&mut *out, format_args!("{count} live changes done"))
     }
-    Ok(())
+
+    /// One live transaction: mostly new orders, some updates, few deletes.
+    async fn change(&mut self, connection: &mut Conn) -> Result<(), Error> {
+        let kind = self.maker.rng.random_range(0..100_u32);
+        let chosen = self.maker.rng.random_range(0..self.recent.len().max(1));
+        let mut transaction = connection.start_transaction(TxOpts::default()).await?;
+        match (kind, self.recent.get_mut(chosen)) {
+            (0..=54, _) | (_, None) => {
+                let lines = self.maker.rng.random_range(1..=4);
+                let complete = !self.maker.rng.random_bool(self.load.incomplete);
+                let order = self.maker.order(lines, complete);
+                let order_row = self.maker.order_row(&order);
+                let line_rows: Vec<Vec<Value>> =
+                    order.lines.iter().map(|line| self.maker.line_row(&order.id, line)).collect();
+                self.done.orders += 1;
+                self.done.lines += u64::try_from(line_rows.len()).unwrap_or(0);
+                // Lines may well be written first: there is no foreign key.
+                if self.maker.rng.random_bool(0.3) {
+                    insert(&mut transaction, LINES, line_rows).await?;
+                    insert(&mut transaction, ORDERS, vec![order_row]).await?;
+                } else {
+                    insert(&mut transaction, ORDERS, vec![order_row]).await?;
+                    insert(&mut transaction, LINES, line_rows).await?;
+                }
+                transaction.commit().await?;
+                self.remember(order);
+                return Ok(());
+            }
+            (55..=69, Some(order)) => {
+                let (customer, payment) = (self.maker.rng.random_range(1..=5_000), self.maker.rng.random_range(1..=4));
+                transaction
+                    .exec_drop(
+                        "UPDATE orders SET customer_id = ?, payment_method_id = ? WHERE id = ?",
+                        (customer, payment, order.id.as_str()),
+                    )
+                    .await?;
+                self.done.updates += 1;
+            }
+            (70..=75, Some(order)) => {
+                // Fewer wanted may complete it; never below one.
+                order.wanted = (order.wanted - 1).max(1);
+                transaction
+                    .exec_drop("UPDATE orders SET num_products = ? WHERE id = ?", (order.wanted, order.id.as_str()))
+                    .await?;
+                self.done.updates += 1;
+            }
+            (76..=84, Some(order)) => {
+                // A missing line arrives.
+                if let Some(product) = self.maker.product() {
+                    let line = Line { id: id(&mut self.maker.rng), product };
+                    let row = self.maker.line_row(&order.id, &line);
+                    insert(&mut transaction, LINES, vec![row]).await?;
+                    order.lines.push(line);
+                    self.done.lines += 1;
+                }
+            }
+            (85..=90, Some(order)) => {
+                if let (Some(line), Some(product)) = (order.lines.first_mut(), self.maker.product()) {
+                    line.product.clone_from(&product);
+                    transaction
+                        .exec_drop(
+                            "UPDATE order_details SET product_id = ?, quantity = quantity + 1 WHERE id = ?",
+                            (product, line.id.as_str()),
+                        )
+                        .await?;
+                    self.done.updates += 1;
+                }
+            }
+            (91..=96, Some(order)) => {
+                if let Some(line) = order.lines.pop() {
+                    transaction.exec_drop("DELETE FROM order_details WHERE id = ?", (line.id,)).await?;
+                    self.done.deletes += 1;
+                }
+            }
+            (_, Some(order)) => {
+                transaction.exec_drop("DELETE FROM orders WHERE id = ?", (order.id.as_str(),)).await?;
+                transaction.exec_drop("DELETE FROM order_details WHERE order_id = ?", (order.id.as_str(),)).await?;
+                self.done.deletes += 1 + u64::try_from(order.lines.len()).unwrap_or(0);
+                self.recent.remove(chosen);
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    fn remember(&mut self, order: Order) {
+        if self.recent.len() >= REMEMBERED_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(order);
+    }
 }
 
 /// How many lines each order gets: evenly, and the rest at random.
@@ -261,138 +389,6 @@ fn share_out(orders: usize, lines: usize, rng: &mut StdRng) -> Vec<usize> {
     }
     counts.shuffle(rng);
     counts
-}
-
-fn remember(recent: &mut VecDeque<Order>, order: Order) {
-    if recent.len() >= REMEMBERED_MAX {
-        recent.pop_front();
-    }
-    recent.push_back(order);
-}
-
-async fn live(
-    connection: &mut Conn,
-    maker: &mut Maker,
-    load: &OrdersLoad,
-    done: &mut Generated,
-    recent: &mut VecDeque<Order>,
-    shutdown: &Shutdown,
-    out: &mut (dyn Write + Send),
-) -> Result<(), Error> {
-    let period = Duration::try_from_secs_f64(1.0 / load.rate).unwrap_or(Duration::from_secs(3_600));
-    let mut ticks = tokio::time::interval(period.max(Duration::from_micros(1)));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
-    let mut told = Instant::now();
-    let mut count = 0_u64;
-    while load.changes.is_none_or(|changes| count < changes) {
-        tokio::select! {
-            biased;
-            () = shutdown.wait() => break,
-            _ = ticks.tick() => {}
-        }
-        change(connection, maker, load.incomplete, done, recent).await?;
-        count += 1;
-        if told.elapsed() > Duration::from_secs(5) {
-            told = Instant::now();
-            tell(
-                out,
-                format_args!(
-                    "{count} live changes: {} orders, {} lines, {} updates, {} deletes in all",
-                    done.orders, done.lines, done.updates, done.deletes
-                ),
-            )?;
-        }
-    }
-    tell(out, format_args!("{count} live changes done"))
-}
-
-/// One live transaction: mostly new orders, some updates, few deletes.
-async fn change(
-    connection: &mut Conn,
-    maker: &mut Maker,
-    incomplete: f64,
-    done: &mut Generated,
-    recent: &mut VecDeque<Order>,
-) -> Result<(), Error> {
-    let kind = maker.rng.random_range(0..100_u32);
-    let chosen = maker.rng.random_range(0..recent.len().max(1));
-    let mut transaction = connection.start_transaction(TxOpts::default()).await?;
-    match (kind, recent.get_mut(chosen)) {
-        (0..=54, _) | (_, None) => {
-            let lines = maker.rng.random_range(1..=4);
-            let complete = !maker.rng.random_bool(incomplete);
-            let order = maker.order(lines, complete);
-            let order_row = maker.order_row(&order);
-            let line_rows: Vec<Vec<Value>> = order.lines.iter().map(|line| maker.line_row(&order.id, line)).collect();
-            done.orders += 1;
-            done.lines += u64::try_from(line_rows.len()).unwrap_or(0);
-            // Lines may well be written first: there is no foreign key.
-            if maker.rng.random_bool(0.3) {
-                insert(&mut transaction, LINES, line_rows).await?;
-                insert(&mut transaction, ORDERS, vec![order_row]).await?;
-            } else {
-                insert(&mut transaction, ORDERS, vec![order_row]).await?;
-                insert(&mut transaction, LINES, line_rows).await?;
-            }
-            transaction.commit().await?;
-            remember(recent, order);
-            return Ok(());
-        }
-        (55..=69, Some(order)) => {
-            let (customer, payment) = (maker.rng.random_range(1..=5_000), maker.rng.random_range(1..=4));
-            transaction
-                .exec_drop(
-                    "UPDATE orders SET customer_id = ?, payment_method_id = ? WHERE id = ?",
-                    (customer, payment, order.id.as_str()),
-                )
-                .await?;
-            done.updates += 1;
-        }
-        (70..=75, Some(order)) => {
-            // Fewer wanted may complete it; never below one.
-            order.wanted = (order.wanted - 1).max(1);
-            transaction
-                .exec_drop("UPDATE orders SET num_products = ? WHERE id = ?", (order.wanted, order.id.as_str()))
-                .await?;
-            done.updates += 1;
-        }
-        (76..=84, Some(order)) => {
-            // A missing line arrives.
-            if let Some(product) = maker.product() {
-                let line = Line { id: id(&mut maker.rng), product };
-                let row = maker.line_row(&order.id, &line);
-                insert(&mut transaction, LINES, vec![row]).await?;
-                order.lines.push(line);
-                done.lines += 1;
-            }
-        }
-        (85..=90, Some(order)) => {
-            if let (Some(line), Some(product)) = (order.lines.first_mut(), maker.product()) {
-                line.product.clone_from(&product);
-                transaction
-                    .exec_drop(
-                        "UPDATE order_details SET product_id = ?, quantity = quantity + 1 WHERE id = ?",
-                        (product, line.id.as_str()),
-                    )
-                    .await?;
-                done.updates += 1;
-            }
-        }
-        (91..=96, Some(order)) => {
-            if let Some(line) = order.lines.pop() {
-                transaction.exec_drop("DELETE FROM order_details WHERE id = ?", (line.id,)).await?;
-                done.deletes += 1;
-            }
-        }
-        (_, Some(order)) => {
-            transaction.exec_drop("DELETE FROM orders WHERE id = ?", (order.id.as_str(),)).await?;
-            transaction.exec_drop("DELETE FROM order_details WHERE order_id = ?", (order.id.as_str(),)).await?;
-            done.deletes += 1 + u64::try_from(order.lines.len()).unwrap_or(0);
-            recent.remove(chosen);
-        }
-    }
-    transaction.commit().await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -87,17 +87,17 @@ pub fn replay(config: &Config, options: &Replay, out: Out<'_>) -> Result<Replaye
 pub async fn reset(config: &Config, out: Out<'_>) -> Result<(), Error> {
     config.check()?;
     let lock = state::lock(&config.state_folder())?;
-    let groups = [config.input.orders_group.as_str(), config.input.order_details_group.as_str()];
+    let (orders, details) = (config.input.orders_group.as_str(), config.input.order_details_group.as_str());
     let client = config.kafka.client()?;
     let deadline = Instant::now() + Duration::from_secs(15);
     loop {
-        match kafka::delete_groups(&client, &groups).await {
+        match kafka::delete_groups(&client, &[orders, details]).await {
             // A stopped process stays a member until its session ends, so that a restart finds its partitions.
             Err(Error::InUse(_)) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(500)).await,
             result => break result?,
         }
     }
-    say(out, format_args!("offsets of {} and {} forgotten", groups[0], groups[1]))?;
+    say(out, format_args!("offsets of {orders} and {details} forgotten"))?;
     let mut book = Book::open(&config.redis, config.legacy_keys)?;
     let keys = recovery::forget_all(&mut book)?;
     say(out, format_args!("{keys} keys removed from Redis {}", config.redis.place()))?;

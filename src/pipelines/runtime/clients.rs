@@ -42,6 +42,8 @@ pub fn join(client: &ClientConfig, group: &str, instance: &str, topic: &str) -> 
         .set("enable.partition.eof", "true")
         .set("statistics.interval.ms", "1000")
         .set("fetch.wait.max.ms", "100")
+        // Per consumer; the default of 64 MiB is more than a whole process should take.
+        .set("queued.max.messages.kbytes", "4096")
         .create_with_context(GroupEvents::default())?;
     consumer.subscribe(&[topic])?;
     Ok(consumer)

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
+
+use super::kafka::is_away;
 
 /// Why a pipeline could not start or go on. The text says what to do; it never holds a secret or a row value.
 #[derive(Debug, thiserror::Error)]
@@ -64,16 +66,6 @@ impl From<KafkaError> for Error {
             _ => Self::Kafka(error.to_string()),
         }
     }
-}
-
-fn is_away(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::Resolve
-            | RDKafkaErrorCode::OperationTimedOut
-    )
 }
 
 impl From<redis::RedisError> for Error {

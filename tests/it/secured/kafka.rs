@@ -3,6 +3,7 @@
 use super::*;
 
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
 /// The lines (`KEY=VALUE`) of a client that logs in by SCRAM over TLS, each behind `prefix`.
 fn scram(prefix: &str, password: &str) -> String {
@@ -12,6 +13,16 @@ fn scram(prefix: &str, password: &str) -> String {
         ("sasl.jaas.config", format!("{SCRAM} required username=\"worker\" password=\"{password}\";")),
         ("ssl.truststore.type", "PEM".to_owned()),
         ("ssl.truststore.location", certificate("ca.pem")),
+    ];
+    lines.iter().map(|(key, value)| format!("{prefix}{key}={value}\n")).collect()
+}
+
+/// The same for one that logs in by PLAIN, without TLS.
+fn plain(prefix: &str, password: &str) -> String {
+    let lines = [
+        ("security.protocol", "SASL_PLAINTEXT".to_owned()),
+        ("sasl.mechanism", "PLAIN".to_owned()),
+        ("sasl.jaas.config", format!("{PLAIN} required username=\"worker\" password=\"{password}\";")),
     ];
     lines.iter().map(|(key, value)| format!("{prefix}{key}={value}\n")).collect()
 }
@@ -45,8 +56,9 @@ fn scram_over_tls_works_from_end_to_end_and_a_wrong_password_stops_one_connector
     let folder = tempfile::tempdir().expect("a folder");
     table("mysql8", "scram");
     let mut daemon = Daemon::start(folder.path(), address("sasl_ssl"), "sec-scram", &scram_worker());
-    let client = |prefix: &str| scram(prefix, "worker-secret");
-    let more = history(client, address("sasl_ssl"));
+    // The connector's producer and its schema history log in by other mechanisms.
+    let mut more = history(|prefix| plain(prefix, "worker-secret"), address("sasl"));
+    more["producer.override.sasl.mechanism"] = Value::from("SCRAM-SHA-256");
     daemon.create(&connector("scram", "mysql8", &more));
     insert(server, "scram", 2);
     wait_keys(&daemon, "sec-scram.scram.t", &[1, 2]);
@@ -72,6 +84,23 @@ fn scram_over_tls_works_from_end_to_end_and_a_wrong_password_stops_one_connector
         daemon.send("PUT", "/connectors/wrong/config", Some(&connector("wrong", "mysql8", &more)["config"]));
     assert_eq!(code, 200, "{answer}");
     wait_keys(&daemon, "sec-wrong.wrong.t", &[1]);
+
+    // A history that may not be read, and then may.
+    let mut unread = more.clone();
+    let jaas = format!("{PLAIN} required username=\"worker\" password=\"Planted-Wrong-78\";");
+    unread["schema.history.internal.consumer.sasl.jaas.config"] = Value::from(jaas);
+    let set = |keys: &Value| {
+        let body = connector("scram", "mysql8", keys);
+        let (code, answer) = daemon.send("PUT", "/connectors/scram/config", Some(&body["config"]));
+        assert_eq!(code, 200, "{answer}");
+    };
+    set(&unread);
+    let trace = daemon.wait_failed("scram");
+    says(&trace, &["sec-scram-history", "schema.history.internal.consumer"]);
+    assert!(!trace.contains("Planted-Wrong-78"));
+    insert(server, "scram", 5);
+    set(&more);
+    wait_keys(&daemon, "sec-scram.scram.t", &[1, 2, 3, 4, 5]);
     assert_eq!(daemon.stop(), Some(0));
     assert!(!daemon.log().contains("worker-secret"), "the log shows a password");
 }
@@ -146,11 +175,7 @@ fn a_worker_that_the_broker_does_not_know_or_trust_says_so() {
     let dir = |name: &str| folder.path().join(name);
     let secured = address("sasl_ssl");
     refused(&dir("password"), secured, "sec-x1", &scram("", "Planted-1"), &["sasl.jaas.config", "credentials"]);
-    let plain = scram("", "Planted-1")
-        .replace("SASL_SSL", "SASL_PLAINTEXT")
-        .replace("SCRAM-SHA-512", "PLAIN")
-        .replace("scram.ScramLoginModule", "plain.PlainLoginModule");
-    refused(&dir("plain"), address("sasl"), "sec-x2", &plain, &["sasl.jaas.config"]);
+    refused(&dir("plain"), address("sasl"), "sec-x2", &plain("", "Planted-1"), &["sasl.jaas.config"]);
     let other = scram("", "worker-secret").replace("ca.pem", "other-ca.pem");
     refused(&dir("authority"), secured, "sec-x3", &other, &["ssl.truststore", "certificate"]);
     // The certificate is for the address, not for this name.

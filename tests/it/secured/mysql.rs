@@ -63,7 +63,8 @@ fn stores(folder: &std::path::Path) -> (String, String) {
 fn every_way_to_log_in_and_every_tls_mode_reads_rows() {
     let folder = tempfile::tempdir().expect("a folder");
     let (trust, key) = stores(folder.path());
-    let mut daemon = Daemon::start(&folder.path().join("d"), servers().bootstrap(), "sec-logins", WORKER);
+    let worker = format!("{WORKER}afterimage.memory.limit=536870912\n");
+    let mut daemon = Daemon::start(&folder.path().join("d"), servers().bootstrap(), "sec-logins", &worker);
     let pem = certificate("ca.pem");
     let sha2 = identified("caching_sha2_password");
     let native = identified("mysql_native_password");

@@ -1,0 +1,5 @@
+-- Options of the converters, nanoseconds, and the statement in the source block
+CREATE DATABASE compat CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci;
+USE compat;
+CREATE TABLE dec_key (k DECIMAL(10,3) NOT NULL, t DATETIME(6) NOT NULL, v DECIMAL(20,10) DEFAULT 1.5, n VARCHAR(10) DEFAULT 'dflt', u BIGINT UNSIGNED, ti TIME(6), PRIMARY KEY (k, t));
+INSERT INTO dec_key VALUES (1.5,'2020-01-02 03:04:05.678901',0.0000001,NULL,18446744073709551615,'-12:34:56.789');

@@ -1,0 +1,13 @@
+USE compat;
+INSERT INTO shard_1_orders VALUES (3,'f'),(4,'g');
+UPDATE shard_2_orders SET id=2;
+UPDATE shard_1_orders SET v='h' WHERE id<3;
+DELETE FROM shard_1_orders WHERE id=1;
+INSERT INTO shard_3_log VALUES ('i'),('j');
+DELETE FROM shard_3_log WHERE v='d';
+UPDATE shard_3_log SET v='k' WHERE v='i';
+TRUNCATE TABLE shard_2_orders;
+INSERT INTO other VALUES (2,'l');
+DELETE FROM other;
+CREATE TABLE shard_4_orders LIKE shard_1_orders;
+INSERT INTO shard_4_orders VALUES (1,'m');

@@ -1,0 +1,11 @@
+USE compat;
+INSERT INTO `odd_name` VALUES (3,'c',3,3,3),(4,'d',4,4,4);
+UPDATE `odd_name` SET `a_b`=14 WHERE `a_b`=4;
+INSERT INTO `größe $1` VALUES (2,2),(3,3);
+UPDATE `größe $1` SET `x.y`=`x.y`+1;
+BEGIN;
+DELETE FROM `größe $1` WHERE `Id`=1;
+DELETE FROM `odd_name` WHERE `a_b`=1;
+COMMIT;
+INSERT INTO `odd_name` VALUES (20,'r20',20,20,20),(21,'r21',21,21,21),(22,'r22',22,22,22),(23,'r23',23,23,23),(24,'r24',24,24,24),(25,'r25',25,25,25),(26,'r26',26,26,26),(27,'r27',27,27,27),(28,'r28',28,28,28),(29,'r29',29,29,29),(30,'r30',30,30,30),(31,'r31',31,31,31),(32,'r32',32,32,32),(33,'r33',33,33,33);
+UPDATE `odd_name` SET `1st`=0 WHERE `a_b`>25;

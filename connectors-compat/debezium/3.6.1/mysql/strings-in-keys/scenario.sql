@@ -1,0 +1,14 @@
+USE compat;
+INSERT INTO k1 VALUES ('é','1970-01-01','2020-01-01 00:00:00.5'),('','9999-12-31','2020-01-01 00:00:01');
+UPDATE k1 SET s='"q"' WHERE s='';
+UPDATE k2 SET f=-0.001;
+INSERT INTO k2 VALUES (123456789.125,'b','abcd',1901),(1e-5,NULL,NULL,2155);
+DELETE FROM k2 WHERE f<1;
+UPDATE byname SET region=5;
+UPDATE byname SET nome='c', id=2;
+UPDATE byname SET id=3;
+INSERT INTO byname VALUES (4,NULL,NULL,NULL);
+DELETE FROM byname;
+DELETE FROM k1 WHERE d='1970-01-01';
+INSERT INTO byname VALUES (10,'n10','o10',1),(11,'n11','o11',2),(12,'n12','o12',0),(13,'n13','o13',1),(14,'n14','o14',2),(15,'n15','o15',0),(16,'n16','o16',1),(17,'n17','o17',2);
+INSERT INTO k2 VALUES (0.1,'a','z',2000),(1e7,'b',NULL,NULL),(9999999.5,'a','',1999);

@@ -289,9 +289,12 @@ impl<P: Position, R: Rules> Core<P, R> {
             Input::Tick => {}
         }
         self.check(now, out);
-        self.watch_head(now, out);
+        if self.incident_at().is_some_and(|at| now >= at) {
+            self.undelivered(now, self.incident(), out);
+        }
         self.advance(now, out);
         self.check(now, out);
+        self.watch_head(now);
     }
 
     /// When [`Input::Tick`] is due at the latest.
@@ -485,27 +488,20 @@ impl<P: Position, R: Rules> Core<P, R> {
         Some(since.max(answering) + self.settings.delivery_timeout?)
     }
 
-    fn watch_head(&mut self, now: Instant, out: &mut Vec<Action<P>>) {
+    /// Since when the oldest batch waits for Kafka, or a transaction for its commit.
+    fn watch_head(&mut self, now: Instant) {
         let waiting = match &self.transactional {
             None => !self.ledger.is_empty(),
-            Some(transactional) => transactional.admitted() > seq(&self.delivered),
+            Some(transactional) => transactional.admitted() > seq(&self.delivered) || transactional.committing(),
         };
-        if !waiting {
-            self.head_since = None;
-            return;
-        }
-        self.head_since.get_or_insert(now);
-        if self.incident_at().is_some_and(|at| now >= at) {
-            let timeout = self.settings.delivery_timeout.unwrap_or_default().as_millis();
-            self.undelivered(
-                now,
-                TaskError::transient(format!(
-                    "Kafka answers, but the oldest batch was not delivered within {timeout} ms (delivery.timeout.ms). Look at \
-                     the leaders and in-sync replicas of the connector's topics"
-                )),
-                out,
-            );
-        }
+        self.head_since = if waiting { self.head_since.or(Some(now)) } else { None };
+    }
+
+    fn incident(&self) -> TaskError {
+        let timeout = self.settings.delivery_timeout.unwrap_or_default().as_millis();
+        TaskError::transient(format!(
+            "Kafka answers, but the oldest batch was not delivered and committed within {timeout} ms (delivery.timeout.ms). Look              at the leaders and in-sync replicas of the connector's topics and of the offsets topic"
+        ))
     }
 
     fn check(&mut self, now: Instant, out: &mut Vec<Action<P>>) {

@@ -89,7 +89,8 @@ pub trait Transactions {
     fn commit(&mut self, record: &OffsetRecord) -> Result<Place, CommitError>;
 
     /// Drops what was not acknowledged, its acks reporting *not delivered*, and aborts the open transaction, so that readers
-    /// do not wait for the next session to do it. Best effort: the next session does it in any case.
+    /// do not wait for the next session to do it. Best effort, within a moment and also when the task was told to abort: the
+    /// next session does it in any case.
     fn abort(&mut self);
 }
 

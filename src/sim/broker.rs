@@ -137,6 +137,8 @@ pub(crate) struct Broker {
     session: Option<Pid>,
     /// Who took the session over last.
     pub(crate) owner: Option<u32>,
+    /// Who opened the last session, whether or not it has fenced itself since.
+    opener: Option<u32>,
     timed_out: bool,
     /// The epoch that the session at hand was renewed from, and one that is being renewed.
     renewed: Option<Pid>,
@@ -236,7 +238,7 @@ impl Broker {
         let pid = self.session.map_or((self.pids, 0), |(pid, epoch)| (pid, epoch + 1));
         (self.renewed, self.renewing) = (keep, None);
         // A session that begins twice, by a request that came late, fences its own client.
-        let again = keep.is_none() && self.owner == Some(from);
+        let again = keep.is_none() && self.opener.replace(from) == Some(from);
         (self.session, self.owner, self.timed_out) = (Some(pid), Some(from).filter(|_| !again), false);
         Reply::Session { pid, next: vec![0; OFFSETS + 1] }
     }

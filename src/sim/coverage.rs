@@ -2,6 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use engine::core::Action;
+
+use crate::database::Place;
+
 /// Counts by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<&'static str, u64>);
@@ -87,5 +91,21 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(what, count)| writeln!(f, "  {count:>9}  {what}"))
+    }
+}
+
+/// The names of an action's boundaries and how often a crash happens there, in cases of a thousand.
+pub(crate) fn boundaries(action: &Action<Place>) -> (&'static str, &'static str, u64) {
+    match action {
+        Action::Reading(_) => ("crash before Reading", "crash after Reading", 100),
+        Action::StopReading => ("crash before StopReading", "crash after StopReading", 60),
+        Action::Produce { .. } => ("crash before Produce", "crash after Produce", 8),
+        Action::Commit { .. } => ("crash before Commit", "crash after Commit", 10),
+        Action::Recover { .. } => ("crash before Recover", "crash after Recover", 150),
+        Action::Abort => ("crash before Abort", "crash after Abort", 150),
+        Action::Store { .. } => ("crash before Store", "crash after Store", 15),
+        Action::Publish { .. } => ("crash before Publish", "crash after Publish", 20),
+        Action::Confirm(_) => ("crash before Confirm", "crash after Confirm", 15),
+        Action::Exit(_) => ("crash before Exit", "crash after Exit", 100),
     }
 }

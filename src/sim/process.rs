@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::{
     broker::Broker,
     client::{Client, Purpose, Said},
+    coverage::boundaries,
     database::{Place, Reader, Rec, Shared, encode, lock},
     disk::Disk,
     net::{Event, MS, Micros, Net},
@@ -116,22 +117,6 @@ struct Ends {
     batches: mpsc::Receiver<engine::batch::ChangeBatch>,
     reads: mpsc::Receiver<engine::batch::Dispatched<Place>>,
     reading: tokio::sync::watch::Sender<Reading>,
-}
-
-/// The names of an action's boundaries and how often a crash happens there, in cases of a thousand.
-fn boundaries(action: &Action<Place>) -> (&'static str, &'static str, u64) {
-    match action {
-        Action::Reading(_) => ("crash before Reading", "crash after Reading", 100),
-        Action::StopReading => ("crash before StopReading", "crash after StopReading", 60),
-        Action::Produce { .. } => ("crash before Produce", "crash after Produce", 8),
-        Action::Commit { .. } => ("crash before Commit", "crash after Commit", 10),
-        Action::Recover { .. } => ("crash before Recover", "crash after Recover", 150),
-        Action::Abort => ("crash before Abort", "crash after Abort", 150),
-        Action::Store { .. } => ("crash before Store", "crash after Store", 15),
-        Action::Publish { .. } => ("crash before Publish", "crash after Publish", 20),
-        Action::Confirm(_) => ("crash before Confirm", "crash after Confirm", 15),
-        Action::Exit(_) => ("crash before Exit", "crash after Exit", 100),
-    }
 }
 
 impl<R: Rules> Process<R> {

@@ -91,6 +91,11 @@ impl<P> Transactional<P> {
         self.committing.is_none() && self.recovering.is_none()
     }
 
+    /// A commit is not answered yet.
+    pub(super) fn committing(&self) -> bool {
+        self.committing.is_some()
+    }
+
     /// Nothing is left to commit.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_none() && self.waiting.is_empty()
@@ -193,6 +198,7 @@ impl<P: Position, R: Rules> Core<P, R> {
     ) {
         let Some(transactional) = &mut self.transactional else { return };
         let Some(mark) = transactional.committing.take_if(|mark| mark.seq == seq) else { return };
+        self.head_since = None;
         match result {
             Ok(at) => {
                 transactional.known = Some(at);

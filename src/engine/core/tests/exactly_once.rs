@@ -176,3 +176,17 @@ fn a_commit_under_way_at_the_deadline_is_not_aborted() {
     rig.step(1, Input::SourceEnded(Ok(())));
     assert_eq!(rig.step(10_000, Input::Tick), [Action::Exit(Ok(()))]);
 }
+
+#[test]
+fn a_commit_that_waits_while_kafka_answers_is_an_incident() {
+    let mut rig = Rig::exactly_once(Boundary::Poll);
+    rig.step(0, Input::Kafka { answers: true });
+    rig.read(0);
+    assert_eq!(rig.step(100_000, Input::Settled { seq: Seq(0), result: Ok(()) }), [commit(0)]);
+    assert!(rig.step(119_999, Input::Tick).is_empty());
+    // It may have been made: nothing is aborted, and the next start finds out.
+    assert_eq!(rig.step(1, Input::Tick), [Action::StopReading]);
+    assert!(rig.step(1, Input::SourceEnded(Ok(()))).is_empty());
+    let out = rig.step(5_000, Input::Tick);
+    assert!(matches!(&out[..], [Action::Exit(Err(TaskError::Transient(_)))]), "{out:?}");
+}

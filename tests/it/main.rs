@@ -25,7 +25,7 @@ mod secrecy;
 mod secrets;
 mod secured;
 mod servers;
-mod standalone;
 mod source_options;
+mod standalone;
 mod takeover;
 mod topics;

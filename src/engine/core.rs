@@ -500,7 +500,8 @@ impl<P: Position, R: Rules> Core<P, R> {
     fn incident(&self) -> TaskError {
         let timeout = self.settings.delivery_timeout.unwrap_or_default().as_millis();
         TaskError::transient(format!(
-            "Kafka answers, but the oldest batch was not delivered and committed within {timeout} ms (delivery.timeout.ms). Look              at the leaders and in-sync replicas of the connector's topics and of the offsets topic"
+            "Kafka answers, but the oldest batch was not delivered and committed within {timeout} ms (delivery.timeout.ms). \
+             Look at the leaders and in-sync replicas of the connector's topics and of the offsets topic"
         ))
     }
 

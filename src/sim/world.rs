@@ -460,7 +460,9 @@ impl<R: Rules> Sim<R> {
             Err(TaskError::Transient(failure)) => {
                 if failure.message.contains("delivery.timeout.ms") {
                     self.net.coverage.hit("stuck batch noticed");
-                    if self.net.now > self.leaderless_until + 6 * S && !process.was_frozen && self.loss < 100 {
+                    // An answer that comes late in an outage looks like a Kafka that answers.
+                    let trouble = self.leaderless_until.max(self.net.weather.outage_until);
+                    if self.net.now > trouble + 6 * S && !process.was_frozen && self.loss < 100 {
                         self.oracle.violate(format!("process {id}: {}", failure.message));
                     }
                 }

@@ -71,8 +71,7 @@ impl Scene<'_> {
             return;
         }
         let config = match what {
-            Beside::Failing => json!({ "producer.override.delivery.timeout.ms": "600",
-                "producer.override.request.timeout.ms": "500", "producer.override.linger.ms": "0" }),
+            Beside::Failing => json!({ "producer.override.max.block.ms": "600" }),
             _ => json!({}),
         };
         let mut body = bad(self.servers, self.tarpit, &config)["config"].take();

@@ -39,6 +39,7 @@ bench: deps ## benchmarks, also against the real Debezium
 	@benches/backlog "$(abspath $(TARGET))/bench-data"
 	$(CARGO) bench --locked --bench pipeline -- "$(abspath $(TARGET))/bench-data/binlog.000001"
 	@benches/versus "$(TARGET)/release/afterimage"
+	@benches/isolation "$(TARGET)/release/afterimage"
 
 fuzz: deps ## runs every fuzz target for FUZZ_SECONDS (60) each
 	@test -d fuzz/fuzz_targets || { echo "there is no fuzz target yet" >&2; exit 1; }

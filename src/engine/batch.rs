@@ -43,8 +43,6 @@ pub struct EncodedBatch {
     pub seq: Seq,
     /// The records.
     pub records: RecordBuffer,
-    /// Source rows they came from.
-    pub rows: u64,
     /// Memory charged for it, released when the batch is settled.
     pub permit: Permit,
     /// Its place among the batches in flight.

@@ -55,13 +55,12 @@ impl Encoders {
             let Some(mut batch) = batch else { return };
             let mut records = self.buffers.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default();
             let encoded = self.encode(&batch, &mut context, &mut records);
-            let rows = batch.rows.rows().len() as u64;
             let (seq, permit, slot) = (batch.seq, batch.permit, batch.slot);
             let arena_bytes = batch.rows.capacity();
             batch.rows.clear();
             give_back(&self.arenas, batch.rows, arena_bytes);
             let result = match encoded {
-                Ok(()) => Ok(EncodedBatch { seq, records, rows, permit, slot }),
+                Ok(()) => Ok(EncodedBatch { seq, records, permit, slot }),
                 Err(error) => Err((seq, error)),
             };
             if self.encoded.send(result).is_err() {

@@ -95,7 +95,7 @@ impl<P> Feed<P> {
 /// Sizes of batches, and how many of them may wait for an encoder.
 fn sizes(limits: Limits, budget: usize) -> (BatchSettings, usize) {
     let rows = limits.batch_rows.clamp(1, BATCH_ROWS_MAX);
-    // A third of the share, so that reading, encoding and sending overlap; small shares make small batches.
+    // A quarter of the share in all its copies, so that reading, encoding and sending overlap; small shares make small batches.
     let mut bytes = (budget / 12).clamp(16 << 10, 1 << 20);
     let mut queue = (limits.queue_rows / rows).clamp(1, ENCODER_QUEUE_MAX);
     if let Some(most) = limits.queue_bytes {
@@ -280,11 +280,6 @@ impl<P> BatchSender<P> {
             // The driver is gone: `ready` reports it.
             std::future::pending().await
         }
-    }
-
-    /// Whether all batches sent so far are settled: whoever is idle may dispatch a small batch at once.
-    pub fn is_idle(&self) -> bool {
-        self.encoders.capacity() == self.encoders.max_capacity()
     }
 
     /// Sends the open batch on; `end` is where the source goes on after it. An empty batch is sent too, when only

@@ -1,7 +1,7 @@
 //! The Java client's partitioner: `murmur2(key) & 0x7fffffff mod partitions`.
 //!
-//! librdkafka computes the same under `partitioner=murmur2_random`; it is here for those who must know a
-//! key's partition without producing.
+//! Places every record with a key that our producer sends. librdkafka, which the pipelines produce with, computes the
+//! same under `partitioner=murmur2_random`.
 
 /// Kafka's murmur2 with seed 0x9747b28c (`org.apache.kafka.common.utils.Utils.murmur2`).
 pub fn murmur2(data: &[u8]) -> u32 {

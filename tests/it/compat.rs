@@ -138,6 +138,7 @@ fn cases() -> Vec<PathBuf> {
     assert!(cases.len() >= 12, "at least twelve scenarios are recorded");
     let only = std::env::var("COMPAT_CASE").unwrap_or_default();
     cases.retain(|case| only.is_empty() || only.split(',').any(|only| case.ends_with(only)));
+    assert!(!cases.is_empty(), "COMPAT_CASE={only} names no scenario");
     cases
 }
 
